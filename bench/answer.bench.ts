@@ -3,10 +3,14 @@
  * figures are those of `npm run bench`.
  */
 import { test } from 'vitest';
+import { recordReplay } from './record-replay.ts';
 import { BATCH_QUERIES, createReplays } from './replay.ts';
 
+/** As it is installed. */
+const ANSWERER = new URL('../dist/answerer.js', import.meta.url).href;
+
 test(`${BATCH_QUERIES} queries`, async ({ bench }) => {
-  for (const { name, fill, answer } of createReplays()) {
+  for (const { name, fill, answer } of await createReplays(recordReplay(), ANSWERER)) {
     await bench(name, () => {
       fill();
       answer();

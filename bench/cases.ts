@@ -24,6 +24,8 @@ import {
   measuredLatencies,
   MILLION,
   REGIONS,
+  SIGNED_GEO,
+  SIGNED_WEIGHTED,
   STATIC,
   staticAddress,
   staticName,
@@ -63,6 +65,8 @@ export type Case = {
   readonly weights?: readonly number[];
   /** A client that asks again gets the same address, and a scope of at least the /24 that the draw uses. */
   readonly isSticky?: boolean;
+  /** Queries have DO, and every answer has one signature. */
+  readonly isSigned?: boolean;
   readonly targets: readonly Target[];
   /** Each call creates the same questions. */
   readonly questions: () => readonly Question[];
@@ -183,6 +187,34 @@ export const CASES: readonly Case[] = [
     questions: () => generate(chainQuestions()),
   },
   {
+    name: 'signed',
+    pattern: USUAL,
+    about: 'as geo, in a signed zone and with DO',
+    served: [SIGNED_GEO, SIGNED_WEIGHTED],
+    zones: [SIGNED_GEO],
+    transport: 'udp',
+    isSigned: true,
+    targets: [{ rival: 'Knot', ratio: 1.2 }],
+    questions: () => generate(geoQuestions(SIGNED_GEO.name, true)),
+  },
+  {
+    name: 'signed-weighted',
+    pattern: USUAL,
+    about: 'as weighted, in a signed zone and with DO',
+    served: [SIGNED_GEO, SIGNED_WEIGHTED],
+    zones: [SIGNED_WEIGHTED],
+    transport: 'udp',
+    isSigned: true,
+    weights: WEIGHTS.map(({ weight }) => weight),
+    targets: [{ rival: 'PowerDNS', ratio: 10 }],
+    questions: () => [
+      {
+        packet: encodeQuery(`www.${SIGNED_WEIGHTED.name}`, 'A', undefined, true),
+        expected: WEIGHTS.map(({ address }) => address),
+      },
+    ],
+  },
+  {
     name: 'million',
     pattern: USUAL,
     about: `A of one of ${MILLION.names.toLocaleString('en')} static names`,
@@ -216,11 +248,11 @@ function staticQuestions(zone: { readonly name: string; readonly names: number }
   };
 }
 
-function geoQuestions(): Generator {
+function geoQuestions(zone = GEO.name, dnssecOk = false): Generator {
   const nextClient = clients();
   return (random) => {
     const { subnet, country, continent } = nextClient(random);
-    return { packet: encodeQuery(`www.${GEO.name}`, 'A', subnet), expected: [addressFor(country, continent)] };
+    return { packet: encodeQuery(`www.${zone}`, 'A', subnet, dnssecOk), expected: [addressFor(country, continent)] };
   };
 }
 

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
 import { runServer } from '../cli/serve/run-server.ts';
-import { freePort } from '../test/support/server-process.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { encodeQuery } from './packets.ts';
 import { readResponse } from './read-response.ts';
 

@@ -8,11 +8,12 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { addressesOf, createLab, firstAnswer, type Lab, type Target } from '../test/support/failover-lab.ts';
-import { findProgram, freePort, startServer, type Running } from '../test/support/server-process.ts';
+import { freePort } from '../test/support/free-port.ts';
+import { findProgram, startServer, type Running } from '../test/support/server-process.ts';
 import { measureDecisions } from './failover-decision.ts';
+import { INSTALLED, installedEnvironment } from './installed.ts';
 import { median } from './results.ts';
 
 const HELP = `node bench/failover.ts [OPTION ...]
@@ -212,9 +213,13 @@ async function startPharos(folder: string, { targets }: Lab, probed: number): Pr
     ]),
   ];
   writeFileSync(join(folder, 'zone.yaml'), [...lines, ''].join('\n'));
-  const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
-  return await startServer(process.execPath, [main, 'serve', join(folder, 'pharos.yaml')], port, 'example.com', env);
+  return await startServer(
+    process.execPath,
+    [INSTALLED, 'serve', join(folder, 'pharos.yaml')],
+    port,
+    'example.com',
+    installedEnvironment(),
+  );
 }
 
 async function startGdnsd(folder: string, { targets }: Lab, probed: number): Promise<Running> {

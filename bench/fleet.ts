@@ -8,12 +8,13 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { addressesOf, createLab, firstAnswer, type Lab, type Target } from '../test/support/failover-lab.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { startNats } from '../test/support/nats.ts';
-import { freePort, startServer, type Running } from '../test/support/server-process.ts';
+import { startServer, type Running } from '../test/support/server-process.ts';
 import { openWire } from '../test/support/wire.ts';
+import { INSTALLED, installedEnvironment } from './installed.ts';
 import { median } from './results.ts';
 
 const HELP = `node bench/fleet.ts [OPTION ...]
@@ -158,7 +159,11 @@ async function startNode(
     ]),
   ];
   writeFileSync(join(folder, 'zone.yaml'), [...zone, ''].join('\n'));
-  const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
-  return await startServer(process.execPath, [main, 'serve', join(folder, 'pharos.yaml')], port, 'example.com', env);
+  return await startServer(
+    process.execPath,
+    [INSTALLED, 'serve', join(folder, 'pharos.yaml')],
+    port,
+    'example.com',
+    installedEnvironment(),
+  );
 }

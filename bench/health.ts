@@ -12,17 +12,18 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { freePort } from '../test/support/free-port.ts';
 import {
   aheadOfOthers,
   cpuTime,
   findProgram,
-  freePort,
   memoryOctets,
   processTree,
   type Running,
   startServer,
 } from '../test/support/server-process.ts';
 import { createHistogram, fromPairs, merge, quantile } from './histogram.ts';
+import { INSTALLED, installedEnvironment } from './installed.ts';
 import type { LoadReport } from './paced-load.ts';
 import { encodeQuery, writePackets } from './packets.ts';
 
@@ -275,11 +276,9 @@ async function measurePharos(
 ): Promise<{ readonly cost: Cost; readonly busy: number }> {
   const port = await freePort();
   writePharos(folder, backends, port, options, checked);
-  const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
   const profile = checked && options.profile !== undefined ? ['--cpu-prof', `--cpu-prof-dir=${options.profile}`] : [];
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
-  const [program, args] = pinned(1, [process.execPath, ...profile, main, 'serve', join(folder, 'pharos.yaml')]);
-  const running = await startServer(program, args, port, 'example.com', env);
+  const [program, args] = pinned(1, [process.execPath, ...profile, INSTALLED, 'serve', join(folder, 'pharos.yaml')]);
+  const running = await startServer(program, args, port, 'example.com', installedEnvironment());
   try {
     if (!checked)
       return {

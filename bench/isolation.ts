@@ -10,9 +10,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { aheadOfOthers, findProgram, freePort, type Running, startServer } from '../test/support/server-process.ts';
+import { freePort } from '../test/support/free-port.ts';
+import { aheadOfOthers, findProgram, type Running, startServer } from '../test/support/server-process.ts';
 import { reloadServer } from './control.ts';
 import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } from './histogram.ts';
+import { INSTALLED, installedEnvironment } from './installed.ts';
 import type { LoadReport } from './paced-load.ts';
 import { writePackets } from './packets.ts';
 import {
@@ -288,11 +290,9 @@ async function start(folder: string, { zone, prepare, change }: Disturbance, opt
   const file = writeConfiguration(folder, { port, statusPort, token: TOKEN });
   const packets = join(folder, 'packets');
   writePackets(packets, prepare(folder, options));
-  const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-  const serve = [main, 'serve', file];
+  const serve = [INSTALLED, 'serve', file];
   const [program, args] = options.placement === 'one' ? onCore(SERVER_CORE, serve) : [process.execPath, serve];
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
-  const running = await startServer(program, args, port, zone, env);
+  const running = await startServer(program, args, port, zone, installedEnvironment());
   let reloads = 0;
   return {
     running,

@@ -6,11 +6,14 @@ import { writeFileSync } from 'node:fs';
 
 const TYPES = { A: 1, SOA: 6 } as const;
 
-/** One query. `subnet` is the first three octets of an IPv4 /24 (RFC 7871 6). The identifier is 0. */
+/**
+ * One query; `dnssecOk` sets DO. `subnet` is the first three octets of an IPv4 /24 (RFC 7871 6). The identifier is 0.
+ */
 export function encodeQuery(
   name: string,
   type: keyof typeof TYPES,
   subnet?: readonly [number, number, number],
+  dnssecOk = false,
 ): Buffer {
   const labels = name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
   const option = subnet ? [0, 8, 0, 7, 0, 1, 24, 0, ...subnet] : [];
@@ -18,7 +21,7 @@ export function encodeQuery(
     Buffer.from([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]),
     ...labels,
     Buffer.from([0, 0, TYPES[type], 0, 1]),
-    Buffer.from([0, 0, 41, 1232 >> 8, 1232 & 0xff, 0, 0, 0, 0, 0, option.length, ...option]),
+    Buffer.from([0, 0, 41, 1232 >> 8, 1232 & 0xff, 0, 0, dnssecOk ? 0x80 : 0, 0, 0, option.length, ...option]),
   ]);
 }
 

@@ -11,7 +11,9 @@ import { describeRun, isSection, writeSection } from './results.ts';
 
 const [name = '', ...options] = process.argv.slice(2);
 if (!isSection(name)) {
-  console.error('usage: node bench/record.ts failover|health|scale|isolation|startup|fleet|fleet-scale [OPTION ...]');
+  console.error(
+    'usage: node bench/record.ts failover|health|scale|isolation|startup|moving-in|flood|fleet|fleet-scale [OPTION ...]',
+  );
   process.exit(2);
 }
 const about = describeRun(['node', `bench/${name}.ts`, ...options].join(' '), loadavg()[0] ?? 0);

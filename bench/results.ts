@@ -14,6 +14,8 @@ const SECTIONS = {
   scale: 'Scale',
   isolation: 'Isolation',
   startup: 'Start-up',
+  'moving-in': 'Moving in',
+  flood: 'Floods',
   fleet: 'Fleet',
   'fleet-scale': 'Fleet of hundreds, simulated',
 } as const;

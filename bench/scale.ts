@@ -6,17 +6,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import {
-  cpuTime,
-  findProgram,
-  freePort,
-  memoryOctets,
-  startServer,
-  type Running,
-} from '../test/support/server-process.ts';
+import { freePort } from '../test/support/free-port.ts';
+import { cpuTime, findProgram, memoryOctets, startServer, type Running } from '../test/support/server-process.ts';
 import { reloadServer } from './control.ts';
+import { INSTALLED, installedEnvironment } from './installed.ts';
 import { runDnsperf } from './load.ts';
 import { writePackets } from './packets.ts';
 import { median } from './results.ts';
@@ -181,11 +175,8 @@ async function withServer(world: World, use: (server: Server, folder: string) =>
     const [port, statusPort] = [await freePort(), await freePort()];
     const file = writeConfiguration(folder, { port, statusPort, token: TOKEN, workers: world.workers ?? 1 });
     world.write(folder);
-    const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-    // As in bin/pharos: compiled code is cached, so TypeScript costs no time and no memory.
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
     const begin = async (): Promise<Running> =>
-      await startServer(process.execPath, [main, 'serve', file], port, world.zone, env);
+      await startServer(process.execPath, [INSTALLED, 'serve', file], port, world.zone, installedEnvironment());
     if (world === empty) await (await begin()).stop();
     const startMs = performance.now();
     const running = await begin();

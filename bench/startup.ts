@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { cpuTime, findProgram, freePort, processTree, startServer } from '../test/support/server-process.ts';
+import { freePort } from '../test/support/free-port.ts';
+import { cpuTime, findProgram, processTree, startServer } from '../test/support/server-process.ts';
 import { median } from './results.ts';
 
 const HELP = `node bench/startup.ts [--command PATH] [--rounds N]

@@ -8,7 +8,7 @@ import { repeatable } from './packets.ts';
 /** The number of names of a static zone, with one address each; in every other zone `www` is steered. */
 export type Zone =
   | { readonly kind: 'static'; readonly name: string; readonly names: number }
-  | { readonly kind: SteeredKind; readonly name: string };
+  | { readonly kind: SteeredKind; readonly name: string; readonly isSigned?: boolean };
 
 /** By geography; by a weighted draw; by latency, then geography, then the same VIP for the same client. */
 export type SteeredKind = 'geo' | 'weighted' | 'chain';
@@ -19,6 +19,9 @@ export const MILLION = { kind: 'static', name: 'million.example', names: 1_000_0
 export const GEO: Zone = { kind: 'geo', name: 'geo.example' };
 export const WEIGHTED: Zone = { kind: 'weighted', name: 'weighted.example' };
 export const CHAIN: Zone = { kind: 'chain', name: 'chain.example' };
+/** With DNSSEC, algorithm 13. */
+export const SIGNED_GEO: Zone = { kind: 'geo', name: 'signed-geo.example', isSigned: true };
+export const SIGNED_WEIGHTED: Zone = { kind: 'weighted', name: 'signed-weighted.example', isSigned: true };
 /** The zones of the ordinary cases. */
 export const EVERYDAY: readonly Zone[] = [STATIC, GEO, WEIGHTED];
 export const TTL = 20;

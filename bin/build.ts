@@ -1,30 +1,39 @@
 /**
- * `node bin/build.ts [FOLDER]`: builds dist/, or FOLDER, from the sources and their packages. A start loads a few files from there instead of
- * hundreds (docs/decisions/start-up.md). Each thread has an entry; all files are in one folder, so `new URL` names the
- * file of a thread as it does in the sources. dist/ is replaced at the end. dist/built has the time of the beginning, which
- * bin/lib.sh compares with the sources.
+ * `node bin/build.ts [FOLDER]`: builds dist/, or FOLDER, from the sources and their packages. A start loads a few files
+ * from there instead of hundreds (docs/decisions/start-up.md). Each thread has an entry; all files are in one folder,
+ * so `new URL` names the file of a thread as it does in the sources. dist/ is replaced at the end. dist/built has the
+ * time of the beginning, which bin/lib.sh compares with the sources.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown, type OutputChunk, type Plugin } from 'rolldown';
+import { EXTERNAL } from './lay-out.ts';
+import { commandPages, configurationPage, type Help } from './man.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DIST = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 
-/** What one thread loads, by the name of the file in dist/. Modules are shared within a group. */
-const GROUPS: readonly Readonly<Record<string, string>>[] = [
+/** What runs for every query. */
+const ANSWERER = { answerer: 'server/answer/answerer.ts' };
+
+type Group = Readonly<Record<string, string>>;
+
+/**
+ * What one thread loads, by the name of the file in dist/. Modules are shared within a group. The answerer is a group
+ * of its own: what it would share with `worker` would be imports, which the engine reads and checks at each use.
+ */
+const GROUPS: readonly Group[] = [
   { start: 'cli/start.ts', 'demo-node': 'cli/demo-node.ts' },
   { 'progress-thread': 'cli/progress-thread.ts' },
-  { worker: 'server/threads/worker.ts', answerer: 'server/answer/answerer.ts' },
+  { worker: 'server/threads/worker.ts' },
+  ANSWERER,
   { 'load-worker': 'server/threads/load-worker.ts' },
+  { 'sign-worker': 'dnssec/sign-worker.ts' },
   { 'simulate-worker': 'server/forecast/simulate-worker.ts' },
 ];
-
-/** Loaded from node_modules: a binary, and what most starts do not load. */
-const EXTERNAL = ['koffi', 'pino-pretty', '@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'];
 
 /** As rolldown writes them: `import { a as b } from "node:x"`, `import x from …`, `import * as x from …`. */
 const BUILTIN_IMPORT = /^import (?:(?:\* as )?(?<whole>[\w$]+)|(?<names>\{.*\})) from "(?<module>[a-z0-9_/:]+)";$/gm;
@@ -44,6 +53,28 @@ const builtinModules: Plugin = {
     }),
 };
 
+/**
+ * Makes the functions of a file constants. A function that is declared could be assigned to, so the engine checks which
+ * one it is before each call, even if it has inlined it. They move to the beginning of the file, since declared
+ * functions can be called before their place. Only for groups in one file: between files that import each other, they
+ * could be called before they are defined.
+ */
+const constantFunctions: Plugin = {
+  name: 'constant-functions',
+  renderChunk(code) {
+    let functions = '';
+    let rest = '';
+    let done = 0;
+    for (const node of this.parse(code).body) {
+      if (node.type !== 'FunctionDeclaration' || !node.id) continue;
+      functions += `const ${node.id.name} = ${code.slice(node.start, node.end)};\n`;
+      rest += code.slice(done, node.start);
+      done = node.end;
+    }
+    return functions + rest + code.slice(done);
+  },
+};
+
 const stage = `${DIST}.${String(process.pid)}`;
 try {
   mkdirSync(stage);
@@ -53,14 +84,45 @@ try {
   for (const { fileName, code } of chunks) checkThreads(fileName, code);
   writeFileSync(join(stage, 'LICENSES.txt'), licences(chunks));
   // It starts.
-  execFileSync(process.execPath, [join(stage, 'start.js'), '--version']);
+  const version = pharos('--version').trim();
+  writeManual(version);
   rmSync(DIST, { recursive: true, force: true });
   renameSync(stage, DIST);
 } finally {
   rmSync(stage, { recursive: true, force: true });
 }
 
-async function bundle(entries: Readonly<Record<string, string>>): Promise<OutputChunk[]> {
+function pharos(...args: readonly string[]): string {
+  return execFileSync(process.execPath, [join(stage, 'start.js'), ...args], { encoding: 'utf8' });
+}
+
+/** Writes man/man1 and man/man5. bin/help/ has the help of all commands, but not of commands of commands. */
+function writeManual(version: string): void {
+  const helps = readdirSync(join(ROOT, 'bin/help')).flatMap((file): Help[] => {
+    const name = basename(file, '.txt');
+    const text = readFileSync(join(ROOT, 'bin/help', file), 'utf8');
+    if (name === 'pharos') return [{ command: '', text }];
+    const below = [...text.slice(text.indexOf('\nCommands:')).matchAll(/^ {2}([a-z]+) /gm)]
+      .map(([, command = '']) => command)
+      .filter((command) => text.includes('\nCommands:') && command !== 'help');
+    return [
+      { command: name, text },
+      ...below.map((command) => ({ command: `${name} ${command}`, text: pharos(name, command, '--help') })),
+    ];
+  });
+  const configuration = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8');
+  const pages = [
+    ...commandPages(helps, version),
+    ['pharos.yaml.5', configurationPage(configuration, version)] as const,
+  ];
+  for (const [file, text] of pages) {
+    const folder = join(stage, 'man', `man${file.at(-1) ?? ''}`);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, file), text);
+  }
+}
+
+async function bundle(entries: Group): Promise<OutputChunk[]> {
   const names = Object.keys(entries);
   const isExternal = (id: string): boolean => id.startsWith('node:') || EXTERNAL.includes(id);
   const build = await rolldown({
@@ -68,7 +130,7 @@ async function bundle(entries: Readonly<Record<string, string>>): Promise<Output
     cwd: ROOT,
     platform: 'node',
     external: isExternal,
-    plugins: [builtinModules],
+    plugins: entries === ANSWERER ? [builtinModules, constantFunctions] : [builtinModules],
   });
   const { output } = await build.write({
     dir: stage,

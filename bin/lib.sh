@@ -1,6 +1,7 @@
 # Shared by the scripts of bin/; they set $root, the folder above bin/.
 # Pharos runs on Node.js 24.5 and newer, and runs its TypeScript directly. An older one on the PATH is
-# left alone; bin/node/ then brings a newer one from npm (docs/decisions/runtime.md).
+# left alone; bin/node/ then brings a newer one from npm (docs/decisions/runtime.md). A Debian package has its own in
+# $root/node.
 
 # new_enough NODE: whether this runs here at all, and is 24.5 or newer.
 new_enough() {
@@ -14,7 +15,7 @@ new_enough() {
 
 # Prints the Node.js to use; fails when there is none yet.
 find_node() {
-  for candidate in "$(command -v node)" "$root"/bin/node/node_modules/node-*/bin/node; do
+  for candidate in "$root/node" "$(command -v node)" "$root"/bin/node/node_modules/node-*/bin/node; do
     if [ -x "$candidate" ] && new_enough "$candidate"; then
       echo "$candidate"
       return 0
@@ -34,7 +35,7 @@ installed() {
 # program sets: a file that was copied with an older time is found too.
 built() {
   [ -f "$root/dist/built" ] && changed=$(
-    cd "$root" && find wire config geo health fleet steering zones server status cli bin/build.ts \
+    cd "$root" && find wire config dnssec geo health fleet steering zones server status cli bin/build.ts bin/man.ts \
       node_modules/.package-lock.json -cnewer dist/built 2>/dev/null
   ) && [ -z "$changed" ]
 }

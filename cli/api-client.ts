@@ -3,11 +3,14 @@
  * block, such as 6000 and 10080, and a server may listen there.
  */
 import { request as requestHttp, type IncomingMessage } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import { request as requestHttps, type RequestOptions } from 'node:https';
 import { createInterface } from 'node:readline';
 import { text as readText } from 'node:stream/consumers';
+import type { Environment } from '../config/environment.ts';
 import { urlWithoutFinalDot } from '../config/host-name.ts';
-import { codeOf, isRecord } from '../config/unknown-values.ts';
+import { MAX_PEM_OCTETS } from '../config/limits.ts';
+import { readRegularFile } from '../config/read-file.ts';
+import { codeOf, isRecord, messageOf } from '../config/unknown-values.ts';
 
 /** `url` as `apiAt` returns it. `token` is sent as a bearer token. */
 export type Api = {
@@ -15,6 +18,23 @@ export type Api = {
   readonly token: string | undefined;
   /** Shown in messages in place of a URL that came from the environment. */
   readonly written?: string | undefined;
+  /** For https; undefined: the authorities of the system, and no client certificate. */
+  readonly tls?: ApiTls | undefined;
+};
+
+/** PEM. `isExact`: the server has a certificate of `ca`, whatever its names are. */
+export type ApiTls = {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly isExact?: boolean;
+};
+
+/** Paths of PEM files, of options or environment variables. */
+export type TlsFiles = {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 };
 
 /** The URL for messages. */
@@ -34,24 +54,57 @@ const TIMEOUT_MS = 30_000;
 export function apiAt(
   written: string,
   token: string | undefined,
+  files: TlsFiles = tlsFilesOf(process.env),
 ): { readonly ok: true; readonly api: Api } | { readonly ok: false; readonly message: string } {
   const url = parseApiUrl(written);
   if (url === undefined) return { ok: false, message: `--api ${written} is not an http or https URL` };
-  if (token === undefined || token === '') return { ok: true, api: { url, token: undefined } };
+  const read = readTlsFiles(files);
+  if (!read.ok) return read;
+  const tls = read.tls && { tls: read.tls };
+  if (token === undefined || token === '') return { ok: true, api: { url, token: undefined, ...tls } };
   // The rules of `status.token`: the server has no other tokens, and some could not be sent.
-  if (/^[\x21-\x7e]+$/.test(token)) return { ok: true, api: { url, token } };
+  if (/^[\x21-\x7e]+$/.test(token)) return { ok: true, api: { url, token, ...tls } };
   return { ok: false, message: 'invalid token; use printable ASCII characters without spaces' };
 }
 
-/** Sends a request. Never throws for errors of the network or the server. `signal` cancels the request. */
+/** PHAROS_CA, PHAROS_CERT and PHAROS_KEY. */
+export function tlsFilesOf(env: Environment): Required<TlsFiles> {
+  const file = (name: string): string | undefined => env[name] || undefined;
+  return { ca: file('PHAROS_CA'), cert: file('PHAROS_CERT'), key: file('PHAROS_KEY') };
+}
+
+function readTlsFiles({
+  ca,
+  cert,
+  key,
+}: TlsFiles):
+  { readonly ok: true; readonly tls: ApiTls | undefined } | { readonly ok: false; readonly message: string } {
+  if ((cert === undefined) !== (key === undefined)) {
+    return { ok: false, message: 'a client certificate needs --cert and --key (PHAROS_CERT and PHAROS_KEY) together' };
+  }
+  if (ca === undefined && cert === undefined) return { ok: true, tls: undefined };
+  const read = (path: string | undefined): string | undefined =>
+    path === undefined ? undefined : readRegularFile(path, { maxOctets: MAX_PEM_OCTETS }).octets.toString('latin1');
+  try {
+    return { ok: true, tls: { ca: read(ca), cert: read(cert), key: read(key) } };
+  } catch (error) {
+    return { ok: false, message: `cannot read a file of --ca, --cert or --key: ${messageOf(error)}` };
+  }
+}
+
+/**
+ * Sends a request. Never throws for errors of the network or the server. `signal` cancels the request; `more` are
+ * headers.
+ */
 export async function callApi(
   api: Api,
   method: string,
   path: string,
   body?: unknown,
   signal?: AbortSignal,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<ApiReply> {
-  const headers = headersOf(api, 'application/json');
+  const headers = { ...headersOf(api, 'application/json'), ...more };
   if (body !== undefined) headers['content-type'] = 'application/json';
   const content = body === undefined ? '' : JSON.stringify(body);
   if (content !== '') headers['content-length'] = String(Buffer.byteLength(content));
@@ -60,7 +113,7 @@ export async function callApi(
   try {
     const limit = AbortSignal.timeout(TIMEOUT_MS);
     const until = signal ? AbortSignal.any([limit, signal]) : limit;
-    response = await send(new URL(`${api.url}${path}`), method, headers, content, until);
+    response = await send({ api, path, method, headers, content, signal: until });
     text = await readText(response);
   } catch (error) {
     const why = `cannot reach ${shownUrl(api)}: ${networkReason(error)}`;
@@ -99,7 +152,7 @@ export async function openEvents(
   const headers = headersOf(api, 'text/event-stream');
   if (last !== undefined) headers['last-event-id'] = last;
   try {
-    const response = await send(new URL(`${api.url}${path}`), 'GET', headers, '', signal, SILENCE_MS);
+    const response = await send({ api, path, method: 'GET', headers, content: '', signal, silenceMs: SILENCE_MS });
     if (response.statusCode === 200) return { ok: true, data: dataLines(response) };
     return { ok: false, message: problemText(parseJson(await readText(response))) ?? 'no stream of events' };
   } catch (error) {
@@ -126,24 +179,47 @@ function headersOf({ token }: Api, accept: string): Record<string, string> {
  * Resolves with the head of the response. Reading its body can fail for the same reasons. `silenceMs` is the longest
  * time without an octet from the server.
  */
-function send(
-  url: URL,
-  method: string,
-  headers: Readonly<Record<string, string>>,
-  content: string,
-  signal: AbortSignal,
+function send({
+  api,
+  path,
+  method,
+  headers,
+  content,
+  signal,
   silenceMs = 0,
-): Promise<IncomingMessage> {
+}: {
+  readonly api: Api;
+  readonly path: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly content: string;
+  readonly signal: AbortSignal;
+  readonly silenceMs?: number;
+}): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+    const url = new URL(`${api.url}${path}`);
     // A new connection per request: after a restart the server does not know the old one.
-    const request = send(url, { method, headers, agent: false, signal, timeout: silenceMs });
+    const options = { method, headers, agent: false, signal, timeout: silenceMs } as const;
+    const request =
+      url.protocol === 'https:' ? requestHttps(url, { ...options, ...tlsOptions(api.tls) }) : requestHttp(url, options);
     request
       .on('response', resolve)
       .on('error', reject)
       .on('timeout', () => request.destroy(new Error(`no answer within ${silenceMs / 1000} s`)))
       .end(content);
   });
+}
+
+function tlsOptions(tls: ApiTls | undefined): RequestOptions {
+  if (tls === undefined) return {};
+  const { ca, cert, key, isExact = false } = tls;
+  const exact = { allowPartialTrustChain: true, checkServerIdentity: (): undefined => undefined };
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(isExact ? exact : {}),
+  };
 }
 
 /** Without its final slash; `127.0.0.1:8053` means `http://127.0.0.1:8053`. Undefined if it is not an HTTP URL. */

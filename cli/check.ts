@@ -5,7 +5,7 @@
  * running server.
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
-import type { Outcome } from '../zones/catalog.ts';
+import type { DynamicInfo, Outcome } from '../zones/catalog.ts';
 import { loadGeneration, type LoadedGeneration } from '../zones/load-generation.ts';
 import { loadInputFor } from './load-input.ts';
 import { countDiagnostics, EXIT, paintDiagnostic, plural, showDiagnostics, type Output } from './output.ts';
@@ -24,6 +24,10 @@ export type CheckSummary = {
   readonly records: number;
   readonly services: number;
   readonly vips: number;
+  /** The zones that take dynamic updates. */
+  readonly dynamic: readonly ({ readonly zone: string } & Omit<DynamicInfo, 'adopted'> & {
+      readonly adopted: number;
+    })[];
 };
 
 /** Exit code 0 without errors; warnings do not count. */
@@ -44,6 +48,7 @@ export function runCheck(options: CheckOptions, output: Output): number {
     plural(summary.services, 'service'),
     plural(summary.vips, 'VIP'),
   ].join(', ');
+  for (const line of summary.dynamic.flatMap(dynamicWords)) output.out(line);
   if (!ok) output.out(output.style('red', counts));
   else
     output.out(
@@ -53,13 +58,13 @@ export function runCheck(options: CheckOptions, output: Output): number {
 }
 
 /** Loads the files as `serve` does. `config` as on the command line. */
-export function load(config: string | undefined): Outcome<LoadedGeneration> {
-  return loadGeneration(loadInputFor(config));
+export function load(config: string | undefined, needsPlaces = false): Outcome<LoadedGeneration> {
+  return loadGeneration({ ...loadInputFor(config), needsPlaces });
 }
 
 /** Does the same for other commands. If there are mistakes, shows them and returns undefined. */
 export function loadOrExplain(config: string | undefined, output: Output): LoadedGeneration | undefined {
-  const loaded = load(config);
+  const loaded = load(config, true);
   if (loaded.ok) return loaded.value;
   showDiagnostics(loaded.diagnostics, output);
   return undefined;
@@ -75,5 +80,28 @@ export function summarize(diagnostics: readonly Diagnostic[], generation: Loaded
     records: catalog?.zones.reduce((sum, zone) => sum + zone.records, 0) ?? 0,
     services: catalog?.services.length ?? 0,
     vips: catalog?.vips.length ?? 0,
+    dynamic: (catalog?.zones ?? []).flatMap(({ name, dynamic }) =>
+      dynamic ? [{ zone: name, ...dynamic, adopted: dynamic.adopted.length }] : [],
+    ),
   };
+}
+
+/** One line for a zone with dynamic records. */
+function dynamicWords({
+  zone,
+  added,
+  replaced,
+  deleted,
+  overruled,
+  adopted,
+}: CheckSummary['dynamic'][number]): string[] {
+  const parts = [
+    [added, 'not in files'],
+    [replaced, 'in place of records in files'],
+    [deleted, 'of the files deleted'],
+    [overruled, 'not served, because the files have others now (files win)'],
+    [adopted, 'in files too'],
+  ] as const;
+  const found = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return found.length === 0 ? [] : [`${zone}: dynamic records by name and type: ${found.join(', ')}`];
 }

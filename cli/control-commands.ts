@@ -10,9 +10,11 @@ type Flags = ReachFlags & {
   readonly reason?: string;
   readonly wait?: boolean;
   readonly force?: boolean;
+  readonly dryRun?: boolean;
 };
 
 const LOCAL = 'change this node of a fleet alone, not all of them';
+const DRY_RUN = 'show which clients would move, and change nothing';
 const TARGET = 'www.example.com/seoul-a, www.example.com/@seoul or @seoul';
 
 export function controlCommands(cli: Cli): void {
@@ -39,7 +41,8 @@ function overrideCommand({ program, output, done }: Cli, state: keyof typeof SUM
     .argument('<target>', TARGET)
     .option('--for <duration>', 'how long, such as 30m (default: until "pharos auto")')
     .option('--reason <text>', 'shown in status, log and events')
-    .option('--local', LOCAL);
+    .option('--local', LOCAL)
+    .option('--dry-run', DRY_RUN);
   if (state === 'drain') {
     command
       .option('--wait', 'wait until it is safe to stop')
@@ -64,10 +67,11 @@ function autoCommand({ program, output, done }: Cli): void {
     .description('Clear the override of TARGET that drain, up or down has set. Its health checks decide again.')
     .argument('<target>', TARGET)
     .option('--local', LOCAL)
+    .option('--dry-run', DRY_RUN)
     .addHelpText('after', example('pharos auto www.example.com/seoul-a'))
     .action(async (target: string, flags: Flags) => {
       const { giveBack } = await import('./control.ts');
-      done(await giveBack(target, reachOptions(flags), output));
+      done(await giveBack(target, ofState(flags), output));
     });
 }
 
@@ -79,6 +83,7 @@ function weightCommand({ program, output, done }: Cli): void {
     .argument('<weight>', '0 (standby) to 65535, or auto for the weight of the zone file')
     .option('--reason <text>', 'shown in status, log and events')
     .option('--local', LOCAL)
+    .option('--dry-run', DRY_RUN)
     .addHelpText(
       'after',
       example('pharos weight www.example.com/canary 10', 'pharos weight www.example.com/canary auto'),
@@ -110,5 +115,6 @@ function ofState(flags: Flags): StateOptions {
     reason: flags.reason,
     wait: flags.wait ?? false,
     force: flags.force ?? false,
+    dryRun: flags.dryRun ?? false,
   };
 }

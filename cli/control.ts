@@ -4,16 +4,21 @@
 import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
 import { isRecord } from '../config/unknown-values.ts';
+import type { SimulatedOrder, Simulation } from '../server/forecast/simulate-failure.ts';
 import { callApi, shownUrl, type Api, type ApiReply } from './api-client.ts';
-import { aboutServer, reachAll, repliesJson, type ReachAllOptions } from './find-server.ts';
+import { aboutServer, reachAll, repliesJson, type ReachAllOptions, type ServerReply } from './find-server.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { startProgress } from './progress.ts';
+import { renderSimulation } from './render-simulation.ts';
+import { isSimulation } from './simulate.ts';
 
 /** How the servers are found, and whether the reply is printed as JSON. */
 export type ControlOptions = ReachAllOptions & {
   readonly json: boolean;
   /** Change one node of a fleet alone. */
   readonly local?: boolean;
+  /** Show which clients would move, and change nothing. */
+  readonly dryRun?: boolean;
 };
 
 /**
@@ -46,6 +51,7 @@ export async function forceState(
     const message = `invalid duration "${forText}" for --for; use a unit, such as 30m or 2h`;
     return fail(state, message, EXIT.USAGE, output);
   }
+  if (options.dryRun === true) return showEffect(state, { target, state }, options, output);
   const body = {
     state,
     ...(forText === undefined ? {} : { for: forText }),
@@ -70,6 +76,7 @@ export async function forceState(
 }
 
 export async function giveBack(target: string, options: ControlOptions, output: Output): Promise<number> {
+  if (options.dryRun === true) return showEffect('auto', { target, state: 'auto' }, options, output);
   const asked = await askAll('auto', 'DELETE', pathOf('overrides', target, options), undefined, options, output);
   if (typeof asked === 'number') return asked;
   const { reply, code } = asked;
@@ -86,6 +93,7 @@ export async function setWeight(target: string, text: string, options: StateOpti
     const message = `invalid weight "${text}"; use 0 (standby) to 65535, or auto for the weight in the file`;
     return fail('weight', message, EXIT.USAGE, output);
   }
+  if (options.dryRun === true) return showEffect('weight', { target, weight: weight ?? null }, options, output);
   const { reason } = options;
   const path = pathOf('weights', target, options);
   const body = { weight, ...(reason === undefined ? {} : { reason }) };
@@ -103,6 +111,43 @@ export async function setWeight(target: string, text: string, options: StateOpti
   }
   if (weight === 0) output.out('0 is standby: DNS answers name it only while every other VIP is unavailable.');
   warnOf(reply, output);
+  return code;
+}
+
+/** Shows the effect of an order without giving it: each server has its own health, so each says what it would do. */
+async function showEffect(
+  command: string,
+  order: SimulatedOrder,
+  options: ControlOptions,
+  output: Output,
+): Promise<number> {
+  const found = reachAll(options);
+  if (!found.ok) return fail(command, found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
+  const { apis } = found;
+  using _progress = startProgress([`Waiting for ${plural(apis.length, 'server')}`], output);
+  const asked = await Promise.all(
+    apis.map(async (api) => ({ api, reply: await callApi(api, 'POST', '/api/v1/simulate', { order }) })),
+  );
+  let code: number = EXIT.OK;
+  const replies = asked.map(({ api, reply }): ServerReply => {
+    if (reply.ok && isSimulation(reply.value)) return { api, ok: true, value: reply.value };
+    const message = reply.ok
+      ? `${shownUrl(api)} did not return a simulation; is it a Pharos server of this version?`
+      : refusalWords(reply, api);
+    code = fail(command, aboutServer(message, api, apis.length), EXIT.FAILED, output);
+    return { api, ok: false, message };
+  });
+  const [first] = replies;
+  if (options.json) {
+    if (apis.length > 1) return printJson({ servers: repliesJson(replies) }, output, code);
+    return first?.ok === true ? printJson(first.value, output, code) : code;
+  }
+  for (const reply of replies) {
+    if (!reply.ok) continue;
+    if (apis.length > 1) output.out(`${shownUrl(reply.api)}:`);
+    output.out(renderSimulation(reply.value as Simulation, false, output.style));
+  }
+  if (code === EXIT.OK) output.out(`\n${output.style('yellow', '--dry-run: nothing was changed.')}`);
   return code;
 }
 

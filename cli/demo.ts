@@ -82,6 +82,7 @@ function introduction(server: RunningServer, backends: readonly Backend[], outpu
   return [
     '',
     style('bold', 'Pharos demo: three regions on this machine and a server that steers clients'),
+    `Status page, for a browser: ${style('bold', `${api}/`)}`,
     '',
     `Ask from another terminal, as clients of three countries:`,
     ...dig,
@@ -93,7 +94,6 @@ function introduction(server: RunningServer, backends: readonly Backend[], outpu
     `  ${commandName()} explain www.example.com --country KR --api ${api}`,
     'Show what is up:',
     `  curl ${api}/`,
-    `Status page, for a browser: ${style('bold', `${api}/`)}`,
     '',
     endLine(output),
     '',

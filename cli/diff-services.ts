@@ -4,6 +4,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RegionSpec, Settings } from '../config/settings.ts';
 import { formatDuration } from '../config/units.ts';
+import type { SharedMap } from '../steering/geo-step.ts';
+import { sharedMapOf, traitsOf, type StepSpec, type StepText } from '../steering/steps.ts';
 import { canonical, formatName } from '../wire/name.ts';
 import type { ServiceModel, VipModel, ZoneModel } from '../zones/read/model.ts';
 import { answersText, dataText, downText, probeText, shedText, optionsText, ttlText } from './service-text.ts';
@@ -42,6 +44,7 @@ function whatChanged(was: ServiceModel, is: ServiceModel): string[] {
     ...change('ttl', ttlText(was), ttlText(is)),
     ...change('answers', answersText(was), answersText(is)),
     ...change('when_all_down', downText(was.whenAllDown), downText(is.whenAllDown)),
+    ...change('partial', was.partial ?? 'serve_up', is.partial ?? 'serve_up'),
     ...change('ramp', formatDuration(was.rampMs), formatDuration(is.rampMs)),
     ...change('shed', shedText(was), shedText(is)),
     ...vips,
@@ -81,10 +84,51 @@ function stepChanges(was: ServiceModel, is: ServiceModel): string[] {
   if (kinds(was) !== kinds(is)) return [`steer: ${kinds(was)} -> ${kinds(is)}`];
   return was.steps.flatMap((step, index) => {
     const other = is.steps[index];
-    if (other === undefined) return [];
-    const [before, after] = [optionsText(step, was), optionsText(other, is)];
-    return [...changes(before.entries, after.entries), ...changes(new Map(before.options), new Map(after.options))];
+    if (other === undefined || hasSameMap(step, other)) return [];
+    return optionChanges(optionsText(step, was), optionsText(other, is));
   });
+}
+
+/** Whether both are of the shared map of one name: `diffMaps` lists what differs. */
+function hasSameMap(one: StepSpec, other: StepSpec): boolean {
+  const [map, another] = [sharedMapOf(one), sharedMapOf(other)];
+  return map !== undefined && map.name === another?.name && map.zone === another.zone;
+}
+
+export type MapChange = {
+  readonly map: string;
+  /** Undefined for maps of pharos.yaml. */
+  readonly zone?: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly what: readonly string[];
+};
+
+/** Shared maps in use that differ, in pharos.yaml and in each zone. */
+export function diffMaps(before: readonly ZoneModel[], after: readonly ZoneModel[]): MapChange[] {
+  const [old, now] = [mapsOf(before), mapsOf(after)];
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): MapChange[] => {
+    const [was, is] = [old.get(key), now.get(key)];
+    const { name, zone } = (is ?? was)?.map ?? {};
+    if (name === undefined || was?.map.digest === is?.map.digest) return [];
+    const where = zone === undefined ? { map: name } : { map: name, zone };
+    if (!was || !is) return [{ ...where, change: was ? 'removed' : 'added', what: [] }];
+    const what = optionChanges(traitsOf(was.step).text([]), traitsOf(is.step).text([]));
+    return what.length === 0 ? [] : [{ ...where, change: 'changed', what }];
+  });
+}
+
+function mapsOf(zones: readonly ZoneModel[]): Map<string, { readonly map: SharedMap; readonly step: StepSpec }> {
+  const steps = new Set(zones.flatMap(({ services }) => services.flatMap((service) => service.steps)));
+  return new Map(
+    [...steps].flatMap((step) => {
+      const map = sharedMapOf(step);
+      return map ? [[`${map.name} ${map.zone ?? ''}`, { map, step }] as const] : [];
+    }),
+  );
+}
+
+function optionChanges(before: StepText, after: StepText): string[] {
+  return [...changes(before.entries, after.entries), ...changes(new Map(before.options), new Map(after.options))];
 }
 
 type Texts = ReadonlyMap<string, string>;
@@ -134,4 +178,25 @@ function regionsOf({ settings, zones }: Regions): Map<string, { readonly spec: R
 function atText({ at }: RegionSpec): string {
   if (at === undefined) return 'none';
   return at.kind === 'point' ? `${at.latitude},${at.longitude}` : at.country;
+}
+
+export type AliasChange = {
+  readonly name: string;
+  /** The name that the ALIAS gives; null if there is none. */
+  readonly before: string | null;
+  readonly after: string | null;
+};
+
+/** Aliases that differ, by name. Addresses that they answer with are among the records. */
+export function diffAliases(before: readonly ZoneModel[], after: readonly ZoneModel[]): AliasChange[] {
+  const [old, now] = [aliasesOf(before), aliasesOf(after)];
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((name): AliasChange[] => {
+    const [was = null, is = null] = [old.get(name), now.get(name)];
+    return was === is ? [] : [{ name, before: was, after: is }];
+  });
+}
+
+function aliasesOf(zones: readonly ZoneModel[]): Map<string, string> {
+  const all = zones.flatMap(({ aliases = [] }) => aliases);
+  return new Map(all.map(({ owner, target }) => [formatName(canonical(owner)), formatName(canonical(target))]));
 }

@@ -1,22 +1,24 @@
 /**
  * `pharos diff OLD NEW`: records and services that differ, and which share of the clients moves, by country.
  */
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { lookAt } from '../config/folder.ts';
+import type { Settings } from '../config/settings.ts';
 import { healthFor } from '../server/explain/explain-answer.ts';
 import { joinAtlases } from '../server/forecast/address-space.ts';
 import { NOBODY } from '../server/forecast/client-counts.ts';
 import type { Weighing } from '../server/forecast/client-weights.ts';
 import { createSide, type Side } from '../server/forecast/expected-shares.ts';
 import { trafficOf, typesOf } from '../server/forecast/traffic.ts';
+import { typeOfBit } from '../server/vip-data.ts';
 import { clientsOf, isStatusDocument } from '../status/status-document.ts';
-import { HAS, SERVICE, serviceWord } from '../steering/plan.ts';
+import { hasBits, HAS, otherBit, otherType, SERVICE, serviceWord } from '../steering/plan.ts';
 import { loadWithZones, type LoadedGeneration } from '../zones/load-generation.ts';
 import type { ZoneModel } from '../zones/read/model.ts';
 import { apiAt, callApi, shownUrl, type Api } from './api-client.ts';
 import { diffRecords } from './diff-records.ts';
-import { diffRegions, diffServices } from './diff-services.ts';
+import { diffAliases, diffMaps, diffRegions, diffServices } from './diff-services.ts';
 import { loadInputFor } from './load-input.ts';
 import { EXIT, fail, showDiagnostics, type Output } from './output.ts';
 import { startProgress } from './progress.ts';
@@ -101,6 +103,8 @@ export function compare(before: Configuration, after: Configuration, counted: We
     },
     records: diffRecords(before.zones, after.zones),
     services: diffServices(before.zones, after.zones),
+    maps: diffMaps(before.zones, after.zones),
+    aliases: diffAliases(before.zones, after.zones),
     regions: diffRegions({ settings: old.settings, ...before }, { settings: now.settings, ...after }),
     traffic: now.catalog.services.flatMap(({ name }, service) => {
       const was = old.catalog.services.findIndex((other) => other.name === name);
@@ -132,11 +136,19 @@ function seatsOf(
     const has = serviceWord(steerer.plan.services, service, SERVICE.HAS);
     return (has & HAS.CNAME) === 0 ? has & bit : HAS.CNAME;
   };
-  return [
+  const addresses = [
     { bit: HAS.A, types: ['A'] },
     { bit: HAS.AAAA, types: ['AAAA'] },
-  ].flatMap(({ bit, types }) => {
-    const [from, to] = [bitOf(before, was, bit), bitOf(after, is, bit)];
+  ].map(({ bit, types }) => ({ from: bitOf(before, was, bit), to: bitOf(after, is, bit), types }));
+  const { plan } = after.steerer;
+  const others = hasBits(plan, is)
+    .filter((bit) => bit >= HAS.FIRST_OTHER)
+    .map((bit) => ({
+      from: otherBit(before.steerer.plan, was, otherType(plan, is, bit)),
+      to: bit,
+      types: [typeOfBit(plan, is, bit)],
+    }));
+  return [...addresses, ...others].flatMap(({ from, to, types }) => {
     return from === 0 || to === 0 ? [] : [{ before: from, after: to, types }];
   });
 }
@@ -154,11 +166,19 @@ function settingsChanges(before: Configuration, after: Configuration): string[] 
     generation.databases.map(({ type, built }) => `${type} ${built}`).join();
   return [
     ...Object.entries(now).flatMap(([key, value]) =>
-      ELSEWHERE.has(key) || plain(value) === plain(values.get(key)) ? [] : [keyOf(key)],
+      ELSEWHERE.has(key) || inFolder(plain(value), now) === inFolder(plain(values.get(key)), old) ? [] : [keyOf(key)],
     ),
     ...(databases(before) === databases(after) ? [] : ['geo.databases']),
     ...(plain(old.geo.networks) === plain(now.geo.networks) ? [] : ['geo.networks']),
   ];
+}
+
+/**
+ * Paths below the folders of a configuration, without these folders: the two configurations may be in different ones.
+ */
+function inFolder(text: string, { file, stateDir }: Settings): string {
+  const folders = [stateDir, ...(file === undefined ? [] : [dirname(file)])];
+  return folders.reduce((rest, folder) => rest.replaceAll(JSON.stringify(folder).slice(1, -1), ''), text);
 }
 
 /** As text, without line numbers. */
@@ -169,7 +189,7 @@ function plain(value: unknown): string {
       : inner instanceof Map || inner instanceof Set
         ? [...(inner as Iterable<unknown>)]
         : inner;
-  return JSON.stringify(value, drop);
+  return JSON.stringify(value ?? null, drop);
 }
 
 function keyOf(setting: string): string {

@@ -2,10 +2,14 @@
  * Command lines of `pharos dnssec`.
  */
 import type { Command } from 'commander';
-import type { DnssecOptions } from './dnssec.ts';
 import { example, type Cli } from './options.ts';
+import type { DnssecOptions } from './signed-zone.ts';
 
-type Flags = { readonly config?: string; readonly json?: boolean; readonly parent?: string };
+type Flags = { readonly config?: string; readonly json?: boolean };
+type StatusFlags = Flags & { readonly api?: string; readonly token?: string };
+type RollFlags = Flags & { readonly zsk?: boolean; readonly algorithm?: string };
+type RetireFlags = Flags & { readonly parent?: string; readonly server?: readonly string[] };
+type ImportFlags = Flags & { readonly zsk?: boolean };
 
 export function dnssecCommands({ program, output, done }: Cli): void {
   const dnssec = program
@@ -21,12 +25,18 @@ export function dnssecCommands({ program, output, done }: Cli): void {
       .option('--config <file>', 'configuration file (default: ./pharos.yaml if it exists)');
   const optionsOf = (zone: string, { config, json = false }: Flags): DnssecOptions => ({ zone, config, json });
 
-  add('status', 'show the keys and their states', 'Show the keys of a zone and their states.')
+  add(
+    'status',
+    'show the keys and their states',
+    'Show the keys of a zone and their states. In a fleet, asks the server whether CDS is published.',
+  )
     .option('--json', 'print as JSON')
+    .option('--api <url>', 'status address of the server of a fleet (default: that of the configuration)')
+    .option('--token <token>', 'token of that server (default: PHAROS_TOKEN, else that of the configuration)')
     .addHelpText('after', example('pharos dnssec status example.com'))
-    .action(async (zone: string, flags: Flags) => {
+    .action(async (zone: string, { api, token, ...flags }: StatusFlags) => {
       const { dnssecStatus } = await import('./dnssec.ts');
-      done(dnssecStatus(optionsOf(zone, flags), output));
+      done(await dnssecStatus({ ...optionsOf(zone, flags), api, token }, output));
     });
   add('ds', 'print the DS records for the parent', 'Print the DS records that the parent zone must have.')
     .option('--json', 'print as JSON')
@@ -35,33 +45,42 @@ export function dnssecCommands({ program, output, done }: Cli): void {
       const { dnssecDs } = await import('./dnssec.ts');
       done(dnssecDs(optionsOf(zone, flags), output));
     });
-  add('roll', 'make a new key that signs beside the present one', 'Begin a key roll. Prints what to do next.')
+  add(
+    'roll',
+    'begin a key roll: make a new key',
+    'Begin a key roll: make a new key, by default for the DS at the parent. Prints what to do next.',
+  )
+    .option('--zsk', 'roll the zone signing key')
+    .option('--algorithm <name>', 'change the algorithm of all keys, such as ed25519')
     .addHelpText('after', example('pharos dnssec roll example.com'))
-    .action(async (zone: string, flags: Flags) => {
-      const { dnssecRoll } = await import('./dnssec.ts');
-      done(dnssecRoll(optionsOf(zone, flags), output));
+    .action(async (zone: string, flags: RollFlags) => {
+      const { dnssecRoll } = await import('./dnssec-roll.ts');
+      done(dnssecRoll({ ...optionsOf(zone, flags), zsk: flags.zsk ?? false, algorithm: flags.algorithm }, output));
     });
   add(
     'retire',
     'end a key roll: the old key leaves the zone',
-    'End a key roll. Asks for the DS records at the parent, and refuses what is not safe yet.',
+    'End a key roll. Asks the parent for its DS, and secondaries for the new key. Refuses what is not safe yet.',
   )
-    .argument('<tag>', 'key tag of the old key')
-    .option('--parent <address>', "name server to ask for the DS (default: this machine's resolver)")
+    .argument('<key>', 'key tag or file name of the old key')
+    .option('--parent <address>', 'name server to ask for the DS (default: those of the parent)')
+    .option('--server <address...>', 'more name servers of the zone that must have the new key')
     .addHelpText('after', example('pharos dnssec retire example.com 12345'))
-    .action(async (zone: string, tag: string, flags: Flags) => {
-      const { dnssecRetire } = await import('./dnssec.ts');
-      done(await dnssecRetire({ ...optionsOf(zone, flags), tag, parent: flags.parent }, output));
+    .action(async (zone: string, key: string, flags: RetireFlags) => {
+      const { dnssecRetire } = await import('./dnssec-roll.ts');
+      const { parent, server: servers = [] } = flags;
+      done(await dnssecRetire({ ...optionsOf(zone, flags), key, parent, servers }, output));
     });
   add(
     'import',
     'take over key files of another signer',
-    'Copy pairs of key files of BIND (K*.key and K*.private), so that a signed zone moves in with its keys.',
+    'Copy keys, so that a signed zone moves in with them: files of BIND (K*.private, K*.key) or of Knot (*.pem).',
   )
-    .argument('<files...>', 'the .private or .key file of each pair')
+    .argument('<files...>', 'the .private or .key file of each pair, or .pem files')
+    .option('--zsk', 'keys in .pem files are zone signing keys (flags 256)')
     .addHelpText('after', example('pharos dnssec import example.com Kexample.com.+013+12345.private'))
-    .action(async (zone: string, files: readonly string[], flags: Flags) => {
+    .action(async (zone: string, files: readonly string[], flags: ImportFlags) => {
       const { dnssecImport } = await import('./dnssec.ts');
-      done(dnssecImport({ ...optionsOf(zone, flags), files }, output));
+      done(dnssecImport({ ...optionsOf(zone, flags), files, zsk: flags.zsk ?? false }, output));
     });
 }

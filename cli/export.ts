@@ -8,14 +8,16 @@ import { plainText } from '../config/plain-text.ts';
 import { formatDuration } from '../config/units.ts';
 import { codeOf } from '../config/unknown-values.ts';
 import { createDefaultAnswers, type DefaultAnswers } from '../server/transfer/default-answer.ts';
+import { sharedMapOf, type StepSpec } from '../steering/steps.ts';
 import { canonical, formatName, nameKey, type Name } from '../wire/name.ts';
 import { get16 } from '../wire/octets.ts';
 import { formatRdata, nameAt } from '../wire/rdata.ts';
 import { TYPE, TYPE_NUMBERS, typeText } from '../wire/types.ts';
 import { viewImage } from '../zones/image/image.ts';
 import { loadWithZones, type LoadedGeneration } from '../zones/load-generation.ts';
-import type { ServiceModel, ZoneModel } from '../zones/read/model.ts';
+import { innerServices, rdataOfType, type ServiceModel, type ZoneModel } from '../zones/read/model.ts';
 import { ownerOf, rdataOf, recordTtl, recordType } from '../zones/read/record-store.ts';
+import { octodnsFile } from './export-octodns.ts';
 import { loadInputFor } from './load-input.ts';
 import { nameArgument } from './name-argument.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
@@ -26,14 +28,21 @@ import { readVersion } from './version.ts';
 /** `output`: a file; undefined for stdout. */
 export type ExportOptions = {
   readonly zone: string;
+  readonly format: string;
   readonly config: string | undefined;
   readonly output: string | undefined;
 };
 
+const EXPORT_FORMATS = ['bind', 'octodns'] as const;
+
 export function exportZone(options: ExportOptions, output: Output): number {
   const apex = nameArgument(options.zone);
+  const format = EXPORT_FORMATS.find((each) => each === options.format);
+  if (!format) {
+    return fail('export', `unknown format "${options.format}"; use ${EXPORT_FORMATS.join(' or ')}`, EXIT.USAGE, output);
+  }
   if (!apex) return fail('export', `${options.zone} is not a domain name`, EXIT.USAGE, output);
-  using progress = startProgress(['Reading the files', 'Writing the master file'], output);
+  using progress = startProgress(['Reading the files', 'Writing the zone'], output);
   const loaded = loadWithZones(loadInputFor(options.config));
   if (!loaded.ok) {
     showDiagnostics(loaded.diagnostics, output);
@@ -43,7 +52,7 @@ export function exportZone(options: ExportOptions, output: Output): number {
   const zone = zones.find((each) => nameKey(each.apex) === nameKey(apex));
   if (!zone) return unknownZone(options.zone, zones, output);
   progress.next();
-  const written = masterFile(zone, generation);
+  const written = format === 'octodns' ? octodnsExport(zone) : masterFile(zone, generation);
   if (options.output === undefined) output.out(written.text.trimEnd());
   else {
     try {
@@ -53,7 +62,8 @@ export function exportZone(options: ExportOptions, output: Output): number {
       return fail('export', message, EXIT.FAILED, output);
     }
   }
-  const counts = [plural(written.records, 'record'), `${plural(zone.services.length, 'service')} by default answers`];
+  const how = format === 'octodns' ? ' as pools and rules' : ' by default answers';
+  const counts = [plural(written.records, 'record'), `${plural(zone.services.length, 'service')}${how}`];
   const where = options.output === undefined ? '' : ` -> ${options.output}`;
   output.error(`${output.styleError('bold', formatName(zone.apex))}: ${counts.join(', ')}${where}`);
   for (const what of written.dropped) output.error(`  ${output.styleError('yellow', 'dropped')} ${what}`);
@@ -67,6 +77,12 @@ function unknownZone(name: string, zones: readonly ZoneModel[], output: Output):
 
 /** `dropped`: what is only in comments, and why. */
 type MasterFile = { readonly text: string; readonly records: number; readonly dropped: readonly string[] };
+
+/** Everything that octoDNS does not have is also a comment in the file. */
+function octodnsExport(zone: ZoneModel): MasterFile {
+  const { text, records, notes } = octodnsFile(zone, readVersion());
+  return { text, records, dropped: notes };
+}
 
 /** The zone as a master file. Every name in it is absolute. */
 export function masterFile(zone: ZoneModel, generation: LoadedGeneration): MasterFile {
@@ -85,16 +101,31 @@ export function masterFile(zone: ZoneModel, generation: LoadedGeneration): Maste
     else obsolete.push(`${absolute(owner)} ${ttlSeconds} IN ${typeText(type)} ${formatRdata(type, rdata)}`);
   }
   if (obsolete.length > 0) lines.push('', ...['obsolete types', ...obsolete].map(comment));
+  lines.push(...mapComments(zone.services));
   const dropped = obsolete.map((record) => `${record}: an obsolete type, which BIND refuses`);
   for (const service of zone.services) {
     lines.push('', ...serviceComments(service));
     const before = records;
     for (const { type, ttlSeconds, values } of answersOf(service, generation, defaults)) {
-      for (const value of values) add(service.owner, ttlSeconds, type, `${typeText(type)}\t${value}`);
+      for (const value of values) add(service.owner, ttlSeconds, type, value);
     }
     if (records > before) continue;
     dropped.push(`${service.name}: its default answer has no data`);
     lines.push(comment('  its default answer has no data'));
+  }
+  for (const [index, { owner, target }] of (zone.aliases ?? []).entries()) {
+    const answer = zone.resolved?.[index];
+    const path = answer?.path.join(' -> ') ?? formatName(target);
+    lines.push('', comment(`${formatName(owner)} has an ALIAS: ${path}`));
+    if (answer?.kind === 'records') {
+      lines.push(comment('  its addresses, which are among the records, are those of that name'));
+    } else if (answer?.kind === 'service') {
+      for (const { type, ttlSeconds, values } of answersOf(answer.service, generation, defaults)) {
+        for (const value of values) add(owner, ttlSeconds, type, value);
+      }
+    } else {
+      dropped.push(`${formatName(owner)}: its ALIAS leads to no addresses`);
+    }
   }
   const head = [
     comment(`${absolute(zone.apex)} exported by Pharos ${readVersion()}`),
@@ -128,42 +159,62 @@ function rowsOf({ records, apex, autoSerial }: ZoneModel, { catalog }: LoadedGen
   return [...soa, ...atApex, ...others];
 }
 
-/** `values` in presentation format. */
+/** `values`: type and data of each record. */
 type SteeredRrset = { readonly type: number; readonly ttlSeconds: number; readonly values: readonly string[] };
+
+const COLUMNS: Readonly<Record<number, 'a' | 'aaaa' | 'svcb'>> = {
+  [TYPE.A]: 'a',
+  [TYPE.AAAA]: 'aaaa',
+  [TYPE.HTTPS]: 'svcb',
+  [TYPE.SVCB]: 'svcb',
+};
 
 /** The default answer of a service: data of VIPs, or the static answer of `when_all_down`. */
 function answersOf(
-  { name, vips, whenAllDown }: ServiceModel,
+  root: ServiceModel,
   { catalog }: LoadedGeneration,
   defaults: DefaultAnswers,
 ): readonly SteeredRrset[] {
-  const number = catalog.services.findIndex((service) => service.name === name);
-  const { firstSlot = 0 } = catalog.services[number] ?? {};
-  return defaults.of(number).map(({ type, ttlSeconds, slots, rrsets }) => {
-    const column = type === TYPE.A ? 'a' : type === TYPE.AAAA ? 'aaaa' : 'cname';
-    const values = slots.flatMap((slot) => vips[slot - firstSlot]?.[column] ?? []);
+  const models = [root, ...innerServices(root)];
+  const number = catalog.services.findIndex((service) => service.name === root.name);
+  return defaults.of(number).map(({ service, type, ttlSeconds, slots, rrsets }) => {
+    const { name, firstSlot = 0 } = catalog.services[service] ?? {};
+    const { vips, whenAllDown } = models.find((model) => model.name === name) ?? root;
+    const column = COLUMNS[type] ?? 'cname';
+    const values = slots.flatMap((slot) => {
+      const vip = vips[slot - firstSlot];
+      const others = vip && rdataOfType(vip, type);
+      return others && others.length > 0 ? others : (vip?.[column] ?? []);
+    });
     if (slots.length > 0 || rrsets.length === 0 || whenAllDown.kind !== 'static') {
-      return { type, ttlSeconds, values: [...new Set(values.map((value) => formatRdata(type, value)))] };
+      return { type, ttlSeconds, values: [...new Set(values.map((value) => formatData(type, value)))] };
     }
     const { cname } = whenAllDown;
-    return { type, ttlSeconds, values: column === 'cname' ? (cname ? [absolute(cname)] : []) : whenAllDown[column] };
+    const textsOf = (texts: readonly string[]): SteeredRrset => ({
+      type,
+      ttlSeconds,
+      values: texts.map((text) => `${typeText(type)}\t${text}`),
+    });
+    const others = rdataOfType(whenAllDown, type);
+    if (others.length > 0) return { type, ttlSeconds, values: others.map((data) => formatData(type, data)) };
+    if (column === 'a' || column === 'aaaa') return textsOf(whenAllDown[column]);
+    return textsOf(cname ? [absolute(cname)] : []);
   });
 }
 
 /** Describes how a service is steered, which a master file cannot express. */
 function serviceComments(service: ServiceModel): readonly string[] {
-  const { name, steps, vips, whenAllDown, rampMs, shed } = service;
+  const { name, steps, vips, whenAllDown, partial, rampMs, shed } = service;
   const texts = steps.map((step) => {
-    const { entries = new Map<string, string>(), options = [] } = optionsText(step, service);
-    // `geo KR: seoul`, `nearest: within 300 km`: the step is named already.
-    const words = [...entries, ...options].map(([key, text]) =>
-      key === step.kind ? text : `${key.replace(`${step.kind} `, '')}: ${text}`,
-    );
-    return words.length === 0 ? step.kind : `${step.kind}: ${words.join('; ')}`;
+    const map = sharedMapOf(step);
+    if (map) return `geo: $${map.name}`;
+    const words = stepWords(step, service);
+    return words === '' ? step.kind : `${step.kind}: ${words}`;
   });
   return [
     `${name} is steered`,
     `  ttl: ${ttlText(service)}, answers: ${answersText(service)}, when_all_down: ${downText(whenAllDown)}`,
+    ...(partial === undefined ? [] : [`  partial: ${partial}`]),
     ...(rampMs === 0 ? [] : [`  ramp: ${formatDuration(rampMs)}`]),
     ...(shed === undefined ? [] : [`  shed: ${shedText(service)}`]),
     ...vips.map((vip) => {
@@ -174,6 +225,27 @@ function serviceComments(service: ServiceModel): readonly string[] {
     }),
     ...texts.map((text) => `  step ${text}`),
   ].map(comment);
+}
+
+function stepWords(step: StepSpec, service: ServiceModel): string {
+  const { entries = new Map<string, string>(), options = [] } = optionsText(step, service);
+  // `geo KR: seoul`, `nearest: within 300 km`: the step is named already.
+  const words = [...entries, ...options].map(([key, text]) =>
+    key === step.kind ? text : `${key.replace(`${step.kind} `, '')}: ${text}`,
+  );
+  return words.join('; ');
+}
+
+/** The shared maps that services use, each once. */
+function mapComments(services: readonly ServiceModel[]): readonly string[] {
+  const words = new Map<string, string>();
+  for (const service of services) {
+    for (const step of service.steps) {
+      const map = sharedMapOf(step);
+      if (map && !words.has(map.name)) words.set(map.name, stepWords(step, service));
+    }
+  }
+  return words.size === 0 ? [] : ['', ...[...words].map(([name, text]) => comment(`map ${name}: ${text}`))];
 }
 
 /** A comment on one line. Names may contain any octet, such as a line feed. */

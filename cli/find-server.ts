@@ -2,19 +2,23 @@
  * Finds the server for a command, and its token: from the command line, else the configuration, else the defaults.
  */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { createReport } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
 import { asWritten, valueOf } from '../config/fields.ts';
+import { MAX_PEM_OCTETS } from '../config/limits.ts';
 import { readYaml } from '../config/parse-yaml.ts';
+import { readRegularFile } from '../config/read-file.ts';
 import type { YamlNode } from '../config/yaml.ts';
 import { formatEndpoint, parseEndpoint } from '../wire/address.ts';
-import { apiAt, shownUrl, type Api } from './api-client.ts';
+import { apiAt, shownUrl, tlsFilesOf, type Api, type TlsFiles } from './api-client.ts';
 
 /** As on the command line; `env` has PHAROS_TOKEN, and the variables of the configuration. */
 export type ReachOptions = {
   readonly api: string | undefined;
   readonly token: string | undefined;
+  /** Files for TLS; without any, those of the environment. */
+  readonly tls?: TlsFiles;
   readonly config: string | undefined;
   readonly cwd: string;
   readonly env: Environment;
@@ -28,15 +32,24 @@ export type Reach =
 const DEFAULT_URL = 'http://127.0.0.1:8053';
 
 /** Never throws. The token of a configuration is sent only to the server of that configuration. */
-export function reach({ api, token, config, cwd, env }: ReachOptions): Reach {
-  const found = apiAt(api ?? DEFAULT_URL, token ?? env['PHAROS_TOKEN']);
+export function reach({ api, token, tls = {}, config, cwd, env }: ReachOptions): Reach {
+  const inEnv = tlsFilesOf(env);
+  const files = { ca: tls.ca ?? inEnv.ca, cert: tls.cert ?? inEnv.cert, key: tls.key ?? inEnv.key };
+  const found = apiAt(api ?? DEFAULT_URL, token ?? env['PHAROS_TOKEN'], files);
   if (!found.ok) return { ...found, usage: true };
   if (api !== undefined) return found;
   const file = resolve(cwd, config ?? 'pharos.yaml');
   if (config === undefined && !existsSync(file)) return found;
   const read = readStatus(file, env);
   if (!read.ok) return { ok: false, message: `${config ?? 'pharos.yaml'}: ${read.message}`, usage: false };
-  return { ok: true, api: { url: read.url, token: found.api.token ?? read.token, written: read.written } };
+  const { token: given, tls: givenTls } = found.api;
+  // The certificate of the configuration is that of the server, whatever its names are.
+  const ca = givenTls?.ca === undefined ? { ca: read.certificate, isExact: true } : {};
+  const withTls =
+    read.certificate === undefined
+      ? {}
+      : { tls: { cert: undefined, key: undefined, ca: undefined, ...givenTls, ...ca } };
+  return { ok: true, api: { url: read.url, token: given ?? read.token, written: read.written, ...withTls } };
 }
 
 /** `alsoApis`: further servers for the same request. */
@@ -77,7 +90,14 @@ export function aboutServer(message: string, api: Api, servers: number): string 
 }
 
 type StatusOf =
-  | { readonly ok: true; readonly url: string; readonly token: string | undefined; readonly written?: string }
+  | {
+      readonly ok: true;
+      readonly url: string;
+      readonly token: string | undefined;
+      readonly written?: string;
+      /** PEM: that of `status.tls`. */
+      readonly certificate: string | undefined;
+    }
   | { readonly ok: false; readonly message: string };
 
 /**
@@ -111,10 +131,24 @@ function readStatus(file: string, env: Environment): StatusOf {
   }
   // A server that listens on all addresses is reached on loopback.
   const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
-  const url = `http://${formatEndpoint({ ...endpoint, host })}`;
+  const tls = status && valueOf(status, 'tls');
+  const scheme = tls === undefined ? 'http' : 'https';
+  const url = `${scheme}://${formatEndpoint({ ...endpoint, host })}`;
   const token = textOf(status && takeVariables(valueOf(status, 'token')));
   const written = listenNode?.kind === 'scalar' ? listenNode.written : undefined;
-  return { ok: true, url, token, ...(written === undefined ? {} : { written: `http://${written}` }) };
+  const certificate = tls && certificateOf(textOf(takeVariables(valueOf(tls, 'cert'))), file);
+  return { ok: true, url, token, certificate, ...(written === undefined ? {} : { written: `${scheme}://${written}` }) };
+}
+
+/** Undefined if it cannot be read: the certificate is then verified as that of any server. */
+function certificateOf(path: string | undefined, file: string): string | undefined {
+  try {
+    return path === undefined
+      ? undefined
+      : readRegularFile(resolve(dirname(file), path), { maxOctets: MAX_PEM_OCTETS }).octets.toString('latin1');
+  } catch {
+    return undefined;
+  }
 }
 
 /** Missing variables are not reported: they matter only if the value is used. */

@@ -4,12 +4,14 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
+import { compareCommandLine } from './compare-command.ts';
 import type { Shell } from './completion.ts';
 import { controlCommands } from './control-commands.ts';
 import { dnssecCommands } from './dnssec-commands.ts';
-import type { Format } from './import/formats.ts';
+import { FORMATS } from './import/format-names.ts';
 import { collect, example, type Cli } from './options.ts';
 import { EXIT, terminal, type Output } from './output.ts';
+import { recordsCommands } from './records-commands.ts';
 import { reportCommands } from './report-commands.ts';
 import type { SchemaOf } from './show-schema.ts';
 import { readVersion } from './version.ts';
@@ -62,8 +64,14 @@ export async function main(args: readonly string[], output: Output): Promise<num
 function describe(error: Error): string {
   const fault = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
   if (fault && error.stack !== undefined) return `internal error, please report it\n${error.stack}`;
+  if ('code' in error && error.code === 'ERR_WORKER_INIT_FAILED')
+    return `cannot start a thread: ${error.message}\n  ${THREAD_HINT}`;
   return 'hint' in error && typeof error.hint === 'string' ? `${error.message}\n  ${error.hint}` : error.message;
 }
+
+/** The error of Node.js has no more than the name of the system's error. */
+const THREAD_HINT =
+  'this user, this service or this machine has too many processes: see ulimit -u, TasksMax of systemd, pids.max of the cgroup';
 
 function commands(output: Output, done: (code: number) => void): Command {
   const program = new Command('pharos')
@@ -139,9 +147,11 @@ function commands(output: Output, done: (code: number) => void): Command {
   reportCommands(cli);
   controlCommands(cli);
   diffCommand(program, output, done);
+  recordsCommands(cli);
   dnssecCommands(cli);
   importCommands(program, output, done);
   exportCommand(cli);
+  compareCommandLine(cli);
   programCommands(cli);
   return program;
 }
@@ -256,16 +266,16 @@ function importCommands(program: Command, output: Output, done: (code: number) =
     .command('import')
     .summary('write zone YAML from the files of another system')
     .description(
-      'Write zone YAML from master files (bind), Route 53, gdnsd or octoDNS. The YAML goes to stdout.\n' +
+      'Write zone YAML from the files of another system. The YAML goes to stdout.\n' +
         'Differences from the source go to stderr, and as comments into the YAML.',
     )
     .addArgument(
       new Argument('<format>', 'the system that the file is from')
-        .choices(['bind', 'route53', 'gdnsd', 'octodns'] satisfies Format[])
+        .choices(FORMATS)
         // import.ts rejects other formats, and its message names these.
         .argParser((format) => format),
     )
-    .argument('<file>', 'the file; for gdnsd its configuration, or its folder')
+    .argument('<file>', 'the file, or a folder of them, except for bind and powerdns')
     .option('--zone <name>', "the zone's name, if the file does not have it or has several zones")
     .option('--nameserver <name>', 'a name server, instead of those of the file (repeatable)', collect)
     .option('-o, --output <file>', 'write to this file; to a folder, one file per zone')
@@ -288,22 +298,33 @@ function importCommands(program: Command, output: Output, done: (code: number) =
 function exportCommand({ program, output, done }: Cli): void {
   program
     .command('export')
-    .summary('write a zone as a master file for BIND, NSD or Knot')
+    .summary('write a zone as a master file for BIND, NSD or Knot, or for octoDNS')
     .description(
-      'Write a zone of the files as an RFC 1035 master file. Steered names have their default answer: that of a client\n' +
-        'of unknown location while all VIPs are up. Comments say how they are steered. The file goes to stdout.',
+      'Write a zone of the files as an RFC 1035 master file (bind) or as YAML of octoDNS. In a master file, steered names\n' +
+        'have their default answer: that of a client of unknown location while all VIPs are up. In octoDNS they have pools\n' +
+        'and rules. Comments say what is left out. The file goes to stdout.',
     )
     .argument('<zone>', "the zone's name")
     .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml if it exists)')
+    .option('--format <format>', 'bind for a master file, or octodns', 'bind')
     .option('-o, --output <file>', 'write to this file')
     .addHelpText(
       'after',
-      example('pharos export example.com', 'pharos export example.com -o /var/lib/bind/example.com.db'),
+      example(
+        'pharos export example.com',
+        'pharos export example.com -o /var/lib/bind/example.com.db',
+        'pharos export example.com --format octodns -o config/example.com.yaml',
+      ),
     )
-    .action(async (zone: string, flags: Pick<ImportFlags, 'output'> & { readonly config?: string }) => {
-      const { exportZone } = await import('./export.ts');
-      done(exportZone({ zone, config: flags.config, output: flags.output }, output));
-    });
+    .action(
+      async (
+        zone: string,
+        flags: Pick<ImportFlags, 'output'> & { readonly config?: string; readonly format: string },
+      ) => {
+        const { exportZone } = await import('./export.ts');
+        done(exportZone({ zone, format: flags.format, config: flags.config, output: flags.output }, output));
+      },
+    );
 }
 
 /** Commands about the program itself. */

@@ -9,6 +9,9 @@ import { collect } from './options.ts';
 export type ReachFlags = {
   readonly api?: string | readonly string[];
   readonly token?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
   readonly config?: string;
   readonly json?: boolean;
   readonly local?: boolean;
@@ -23,6 +26,9 @@ export function reachable(command: Command, several = false): Command {
       : command.option('--api <url>', words)
   )
     .option('--token <token>', "the server's status.token (default: PHAROS_TOKEN, else that of the configuration)")
+    .option('--ca <file>', 'the authorities that verify an https server (default: PHAROS_CA, else those of the system)')
+    .option('--cert <file>', 'a client certificate for https (default: PHAROS_CERT)')
+    .option('--key <file>', 'its key (default: PHAROS_KEY)')
     .option('--config <file>', "the server's configuration (default: ./pharos.yaml if it exists)")
     .option('--json', 'print the reply of the API');
 }
@@ -31,10 +37,23 @@ export function reachable(command: Command, several = false): Command {
 export function reachOptions({
   api,
   token,
+  ca,
+  cert,
+  key,
   config,
   json = false,
   local = false,
 }: ReachFlags): ControlOptions & { readonly local: boolean } {
   const [first, ...alsoApis] = api === undefined ? [] : [api].flat();
-  return { api: first, alsoApis, token, config, json, local, cwd: process.cwd(), env: process.env };
+  return {
+    api: first,
+    alsoApis,
+    token,
+    tls: { ca, cert, key },
+    config,
+    json,
+    local,
+    cwd: process.cwd(),
+    env: process.env,
+  };
 }

@@ -4,7 +4,7 @@
 import { groupThousands, percent } from '../config/units.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
 import type { RecordChange } from './diff-records.ts';
-import type { RegionChange, ServiceChange } from './diff-services.ts';
+import type { AliasChange, MapChange, RegionChange, ServiceChange } from './diff-services.ts';
 import { plural, type Output } from './output.ts';
 import { renderTraffic, weightedBy } from './render-traffic.ts';
 
@@ -15,6 +15,9 @@ export type Difference = {
   readonly zones: { readonly added: readonly string[]; readonly removed: readonly string[] };
   readonly records: readonly RecordChange[];
   readonly services: readonly ServiceChange[];
+  /** Shared maps that services use. */
+  readonly maps: readonly MapChange[];
+  readonly aliases: readonly AliasChange[];
   readonly regions: readonly RegionChange[];
   /** Services whose clients move. */
   readonly traffic: readonly Traffic[];
@@ -29,7 +32,7 @@ const MAX_LINES = 20;
 
 /** Lines without a final newline. `all`: show every line. */
 export function renderDiff(difference: Difference, all: boolean, paint: Paint): string {
-  const { settings, zones, records, services, regions, traffic } = difference;
+  const { settings, zones, records, services, aliases, maps, regions, traffic } = difference;
   const parts = [
     traffic.length === 0 ? STILL : `Clients are weighted by ${weightedBy(traffic)}.`,
     ...traffic.map((one) =>
@@ -51,9 +54,16 @@ export function renderDiff(difference: Difference, all: boolean, paint: Paint): 
       all,
       paint,
     ),
+    list('Aliases', aliases.flatMap(aliasLines), all, paint),
+    list(
+      'Maps',
+      maps.flatMap((one) => changeLines(nameIn(one.map, one.zone), one)),
+      all,
+      paint,
+    ),
     list(
       'Regions',
-      regions.flatMap((one) => changeLines(regionName(one), one)),
+      regions.flatMap((one) => changeLines(nameIn(one.region, one.zone), one)),
       all,
       paint,
     ),
@@ -69,8 +79,15 @@ function changeLines(name: string, { change, what }: Pick<ServiceChange, 'change
   return what.map((text) => `~ ${name}: ${text}`);
 }
 
-function regionName({ region, zone }: RegionChange): string {
-  return zone === undefined ? region : `${region} of ${zone}`;
+function aliasLines({ name, before, after }: AliasChange): string[] {
+  return [
+    ...(before === null ? [] : [`- ${name} ALIAS ${before}`]),
+    ...(after === null ? [] : [`+ ${name} ALIAS ${after}`]),
+  ];
+}
+
+function nameIn(name: string, zone: string | undefined): string {
+  return zone === undefined ? name : `${name} of ${zone}`;
 }
 
 function list(title: string, lines: readonly string[], all: boolean, paint: Paint): string {

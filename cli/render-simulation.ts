@@ -9,7 +9,7 @@ import { renderTraffic, titleOf, weightedBy } from './render-traffic.ts';
 
 /** Lines without a final newline. `all`: show every line. */
 export function renderSimulation(simulation: Simulation, all: boolean, paint: Output['style']): string {
-  const { down, targets, services, untouched } = simulation;
+  const { targets, services, untouched } = simulation;
   const moving = services
     .filter(isConcerned)
     .toSorted((a, b) => newlyStranded(b) - newlyStranded(a) || b.moved - a.moved);
@@ -17,7 +17,7 @@ export function renderSimulation(simulation: Simulation, all: boolean, paint: Ou
   const shown = all ? moving : moving.slice(0, MAX_SERVICES);
   const rest = moving[shown.length];
   const head = [
-    `${paint('bold', `If ${down.join(' and ')} ${down.length === 1 ? 'fails' : 'fail'}`)}: ${listed(targets)}.`,
+    `${paint('bold', ifWords(simulation))}: ${listed(targets)}.`,
     ...(services.length === 0 ? [] : [`Clients are weighted by ${weightedBy(services)}.`]),
   ];
   return [
@@ -31,6 +31,17 @@ export function renderSimulation(simulation: Simulation, all: boolean, paint: Ou
     ...(still.length === 0 ? [] : [`Nothing moves at ${listed(still.map(titleOf))}: no client is sent there now.`]),
     ...(untouched === 0 ? [] : [`${untouched} ${untouched === 1 ? 'service has' : 'services have'} no VIP there.`]),
   ].join('\n\n');
+}
+
+/** A server of an earlier version has no `order`. */
+function ifWords({ down, order }: Pick<Simulation, 'down'> & Partial<Simulation>): string {
+  if (!order) return `If ${down.join(' and ')} ${down.length === 1 ? 'fails' : 'fail'}`;
+  const { target } = order;
+  if ('weight' in order) {
+    return `If ${target} gets ${order.weight === null ? 'the weight of the zone file' : `weight ${order.weight}`}`;
+  }
+  const words = { drain: 'is drained', down: 'is forced down', up: 'is forced up', auto: 'has no override' };
+  return `If ${target} ${words[order.state]}`;
 }
 
 /**

@@ -64,7 +64,11 @@ export function statusLines(view: StatusView, paint: Paint): StatusLines {
     // The worst first; among equals, the order of the files.
     .sort((a, b) => urgencyOf(a.own) - urgencyOf(b.own))
     .map(({ service, own }) => serviceLines(service, { vips: worstFirst(own), before, nowMs }, paint));
-  return { head: [head, trafficWords(document.traffic), ...fleetWords(document, paint)], alarms, services };
+  return {
+    head: [head, trafficWords(document.traffic), ...fleetWords(document, paint), ...signingWords(document)],
+    alarms,
+    services,
+  };
 }
 
 /** `Fleet prod: ams1 (dublin), 3 of 3 nodes heard`; nothing without a fleet. */
@@ -74,6 +78,15 @@ function fleetWords({ fleet }: StatusDocument, paint: Paint): readonly string[] 
   const { text, isWell } = heardWords(fleet);
   const colour = fleet.alone ? 'red' : isWell ? 'green' : 'yellow';
   return [`Fleet ${fleet.name}: ${fleet.node} (${fleet.region}), ${paint(colour, text)}`];
+}
+
+/** `example.com is being signed: 350,000 of 2,000,000 signatures`. */
+function signingWords({ zones }: Partial<StatusDocument>): readonly string[] {
+  // A server of an earlier version does not report this.
+  return (zones ?? []).flatMap(
+    ({ name, signing }) =>
+    signing ? `${name} is being signed: ${signing.made.toLocaleString('en')} of ${signing.total.toLocaleString('en')} signatures` : [], // prettier-ignore
+  );
 }
 
 /** `before`: answers by target at the time of the previous report. */

@@ -18,6 +18,7 @@ export function renderTrace(trace: TraceDocument, paint: Paint): string {
   return [
     headline(trace, paint),
     clientLines(trace, paint),
+    ...aliasLines(trace),
     ...(trace.service === null
       ? [staticLine(trace)]
       : partsOf(trace, trace.service).flatMap((part) => [
@@ -52,6 +53,7 @@ function clientLines(trace: TraceDocument, paint: Paint): string {
     place: 'location from the request',
   };
   const where = [
+    client.city,
     client.country,
     client.subdivision,
     client.continent,
@@ -65,6 +67,11 @@ function clientLines(trace: TraceDocument, paint: Paint): string {
     where.length === 0 ? paint('yellow', 'location unknown') : where.join(', '),
     client.how,
   ]);
+}
+
+/** `ALIAS: example.com -> c.example.com -> www.example.com, with the addresses of the last.` */
+function aliasLines({ alias, name }: TraceDocument): readonly string[] {
+  return alias === null ? [] : [`ALIAS: ${[name, ...alias].join(' -> ')}, with the addresses of the last.`];
 }
 
 function staticLine(trace: TraceDocument): string {
@@ -165,7 +172,17 @@ function answerLines(trace: TraceDocument, paint: Paint): string {
     ),
     `${paint('bold', 'TTL')}    ${trace.ttl.seconds} s: ${trace.ttl.why}`,
     `${paint('bold', 'Scope')}  /${trace.scope.bits}: ${trace.scope.why}`,
+    ...signingLines(trace, paint),
   ].join('\n');
+}
+
+/** `Signed by key 12345 until 2026-12-12T15:27:56Z: signed beforehand`; nothing if the zone is not signed. */
+function signingLines({ signing }: Partial<TraceDocument>, paint: Paint): readonly string[] {
+  // A server of an earlier version does not report this.
+  if (!signing) return [];
+  const { key_tags: tags, valid_until: until, how } = signing;
+  if (until === null) return [`${paint('bold', 'Signed')} no: ${how}`];
+  return [`${paint('bold', 'Signed')} by key ${tags.join(', ')} until ${until.replace('.000Z', 'Z')}: ${how}`];
 }
 
 function section(title: string, paint: Paint, lines: readonly string[]): string {

@@ -1,8 +1,9 @@
 /**
  * `pharos serve`: runs the server until SIGTERM.
  */
+import { flushCompileCache } from 'node:module';
 import { hidePaths } from '../config/environment.ts';
-import { exitNow, ignoreRealTimeSignals } from '../config/libc.ts';
+import { exitNow, ignoreRealTimeSignals, skipExitHandlers } from '../config/libc.ts';
 import { LeaveRootError } from '../server/io/drop-privileges.ts';
 import { connectServiceManager } from '../server/io/service-manager.ts';
 import { ListenError } from '../server/listen-error.ts';
@@ -27,11 +28,13 @@ export async function serve(options: { config: string | undefined; takeover: boo
   const output = terminal();
   const stopRequested = Promise.withResolvers<undefined>();
   const hurried = Promise.withResolvers<undefined>();
-  const manager = connectServiceManager(process.env.NOTIFY_SOCKET, (message) => {
+  const manager = connectServiceManager(process.env, (message) => {
     output.error(`pharos: ${message}`);
   });
-  // The commands of `exec` checks must not see it.
+  // The commands of `exec` checks must not see them.
   delete process.env.NOTIFY_SOCKET;
+  delete process.env.WATCHDOG_USEC;
+  delete process.env.WATCHDOG_PID;
   ignoreRealTimeSignals();
   let stops = false;
   const starting = runServer(
@@ -60,6 +63,10 @@ export async function serve(options: { config: string | undefined; takeover: boo
   });
   try {
     const server = await starting;
+    process.once('exit', (code) => {
+      flushCompileCache();
+      skipExitHandlers(code);
+    });
     await Promise.race([stopRequested.promise, server.replaced]);
     await server.standDown(hurried.promise);
     const cut = setTimeout(exitNow, STOP_LIMIT_MS, EXIT.FAILED);

@@ -4,6 +4,8 @@
 import { traitsOf, type StepSpec, type StepText } from '../steering/steps.ts';
 import { formatAddress } from '../wire/address.ts';
 import { formatName } from '../wire/name.ts';
+import { formatRdata } from '../wire/rdata.ts';
+import { typeText } from '../wire/types.ts';
 import type { ServiceModel, VipModel, WhenAllDown } from '../zones/read/model.ts';
 
 export function ttlText({ ttl: { minSeconds, maxSeconds } }: ServiceModel): string {
@@ -21,14 +23,20 @@ export function shedText({ shed }: ServiceModel): string {
 
 export function downText(down: WhenAllDown): string {
   if (down.kind !== 'static') return down.kind;
-  return [...down.a, ...down.aaaa, ...(down.cname ? [formatName(down.cname)] : [])].join(' ');
+  const fixed = [...down.a, ...down.aaaa, ...(down.cname ? [formatName(down.cname)] : [])].join(' ');
+  return [...(fixed === '' ? [] : [fixed]), ...recordTexts(down)].join('; ');
 }
 
-export function dataText({ a, aaaa, cname }: VipModel): string {
-  return (
-    [a, aaaa].flatMap((address) => (address ? [formatAddress(address)] : [])).join(' ') +
-    (cname ? formatName(cname) : '')
-  );
+/** `203.0.113.10 2001:db8::10; TXT "kr"`, or `service www-asia.example.com` */
+export function dataText({ a, aaaa, cname, rrsets, inner }: VipModel): string {
+  if (inner) return `service ${inner.name}`;
+  const addresses = [a, aaaa].flatMap((address) => (address ? [formatAddress(address)] : [])).join(' ');
+  const main = addresses + (cname ? formatName(cname) : '');
+  return [...(main === '' ? [] : [main]), ...recordTexts({ rrsets })].join('; ');
+}
+
+function recordTexts({ rrsets = [] }: Pick<VipModel, 'rrsets'>): string[] {
+  return rrsets.flatMap(({ type, rdata }) => rdata.map((data) => `${typeText(type)} ${formatRdata(type, data)}`));
 }
 
 export function probeText({ probe }: VipModel): string {

@@ -68,7 +68,7 @@ async function fromServer(url: string, options: SimulateOptions, output: Output)
 }
 
 /** Whether a value from the network has the properties that rendering uses. */
-function isSimulation(value: unknown): value is Simulation {
+export function isSimulation(value: unknown): value is Simulation {
   if (!isRecord(value)) return false;
   const { down, targets, services } = value;
   return Array.isArray(down) && Array.isArray(targets) && Array.isArray(services);

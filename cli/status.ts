@@ -93,7 +93,9 @@ function printJson(watched: readonly Watched[], watch: boolean, output: Output):
   if (value !== undefined) output.out(JSON.stringify(value, undefined, watch ? undefined : 2));
 }
 
-/** All servers on one screen; undefined before the first report. With several servers, each service names its server. */
+/**
+ * All servers on one screen; undefined before the first report. With several servers, each service names its server.
+ */
 function allLines(watched: readonly Watched[], paint: Output['style']): StatusLines | undefined {
   const views = watched.flatMap(({ view }) => view ?? []);
   const [first] = views;

@@ -20,6 +20,8 @@ export const ALARMS = {
   state_not_saved: 'critical',
   /** A file of `state_dir` could not be read at the start. */
   state_lost: 'critical',
+  /** The journal of a zone was damaged: dynamic records are lost. */
+  journal_damaged: 'critical',
   /** A target has been drained for a long time. */
   drained_long: 'warning',
   /** A fault of this machine (descriptors, memory, ports) keeps targets from being probed. Their states are frozen. */
@@ -46,8 +48,12 @@ export const ALARMS = {
   configuration_drift: 'warning',
   /** The clock of another node of the fleet differs. */
   clock_skew: 'warning',
+  /** A name outside the zones that an ALIAS leads to could not be resolved for a while. */
+  alias_unresolved: 'warning',
   /** No more TCP or HTTP clients are accepted. */
   connections_full: 'warning',
+  /** Lines of the audit log could not be written. */
+  audit_not_written: 'critical',
   /** Log lines were dropped because the reader of the log does not keep up. */
   log_dropped: 'warning',
 } as const satisfies Record<string, AlarmSeverity>;

@@ -25,7 +25,7 @@ import type { Read } from './fields.ts';
 import { judgeCommand } from './file-rights.ts';
 import { MAX_DAYS_LEFT } from './limits.ts';
 import { judgeDaysLeft, judgeHttpCheck, judgeMatch } from './never-passes.ts';
-import { compoundKeys, compoundReader, isCompoundKind } from './read-compound.ts';
+import { compoundKeys, compoundReader, COUNT_KEYS, isCompoundKind, memberKeys } from './read-compound.ts';
 import { anyOf, schemaOf, type HasSchema, type JsonSchema } from './schema.ts';
 import type { YamlNode } from './yaml.ts';
 
@@ -306,7 +306,9 @@ export function checkSchema(): JsonSchema {
     const { properties } = schema as { readonly properties: Readonly<Record<string, JsonSchema>> };
     const named = { ...(schema as object), type: 'object', properties: { ...properties, type: { const: kind } } };
     if (!isCompoundKind(kind)) return named;
-    return { ...named, anyOf: [{ required: ['type'] }, { required: [kind] }] };
+    const oneOf = (keys: readonly string[]): JsonSchema => ({ oneOf: keys.map((key) => ({ required: [key] })) });
+    const counts = kind === 'at_least' ? [oneOf(COUNT_KEYS)] : [];
+    return { ...named, anyOf: [{ required: ['type'] }, { required: [kind] }], allOf: [oneOf(memberKeys(kind)), ...counts] }; // prettier-ignore
   });
   return anyOf(...kinds);
 }
@@ -318,10 +320,18 @@ const NO_TRAITS: CheckTraits = { defaultPort: 0, overTls: false, reusesConnectio
 
 /** The traits of the check itself, without those of its members. */
 export function checkTraits(spec: CheckSpec): CheckTraits {
-  // The row of a check's kind takes checks of that kind.
-  const row: Row<CheckKind> = ROWS[spec.kind] as Row<CheckKind>;
-  return { ...NO_TRAITS, ...row.traits(spec) };
+  let known = traits.get(spec);
+  if (known === undefined) {
+    // The row of a check's kind takes checks of that kind.
+    const row: Row<CheckKind> = ROWS[spec.kind] as Row<CheckKind>;
+    known = { ...NO_TRAITS, ...row.traits(spec) };
+    traits.set(spec, known);
+  }
+  return known;
 }
+
+/** Every probe asks for them. */
+const traits = new WeakMap<CheckSpec, CheckTraits>();
 
 /** Reads a check of this kind. Undefined: a mistake, which has been reported. */
 export function readCheckOfKind(kind: CheckKind, checkName: string, input: CheckInput): CheckSpec | undefined {

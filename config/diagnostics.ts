@@ -42,7 +42,12 @@ export type Report = {
 
 export function createReport(): Report {
   const diagnostics: Diagnostic[] = [];
+  /** A template is read for each of its services: a mistake in it is told once. */
+  const told = new Set<string>();
   const add = (severity: Severity, code: string, message: string, place: Place, hint?: string): void => {
+    const once = `${formatPlace(place)} ${code} ${message}`;
+    if (told.has(once)) return;
+    told.add(once);
     const plain = { code, severity, message: plainText(message), place: plainPlace(place) };
     diagnostics.push(hint === undefined ? plain : { ...plain, hint: plainText(hint) });
   };
@@ -88,8 +93,9 @@ export function createReportOnce(report: Report): ReportOnce {
   return (subject, code, message, place, hint) => {
     const known = first.get(subject);
     if (!known) {
+      const before = report.diagnostics.length;
       report.error(code, message, place, hint);
-      const diagnostic = report.diagnostics.at(-1);
+      const diagnostic = report.diagnostics[before];
       if (diagnostic) first.set(subject, { diagnostic, count: 1 });
       return;
     }

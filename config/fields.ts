@@ -278,13 +278,21 @@ type Fields = Readonly<Record<string, Field<unknown>>>;
 /** The values that a table of fields reads. */
 export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
 
+/** Keys of a map that its caller reads: those that `isKey` knows. `names` are suggested for a misspelled key. */
+export type OtherKeys = {
+  readonly isKey: (key: string) => boolean;
+  readonly names: readonly string[];
+  /** The schemas of their values, by regular expressions of JavaScript for the keys. */
+  readonly schemas: Readonly<Record<string, JsonSchema>>;
+};
+
 /**
  * A map with known keys. `label` names the map in messages. A key without a value (`geo:` with everything below it
  * commented out) is an empty map. An invalid field is reported and gets its default, so that checking continues; the
  * result is undefined when a required field is invalid or absent.
  */
-export function map<F extends Fields>(label: string, fields: F): Read<Values<F>> {
-  const schema = (): JsonSchema => schemaOfMap(label, fields);
+export function map<F extends Fields>(label: string, fields: F, others?: OtherKeys): Read<Values<F>> {
+  const schema = (): JsonSchema => schemaOfMap(label, fields, others);
   return described(schema, (node: YamlNode, name: string, report: Report): Values<F> | undefined => {
     const entries = entriesOf(node, name, report);
     if (!entries) return undefined;
@@ -293,11 +301,12 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
     for (const { key, value } of entries) {
       const field = Object.hasOwn(fields, key.text) ? fields[key.text] : undefined;
       if (!field) {
+        if (others?.isKey(key.text) === true) continue;
         const word = firstWord(key);
         const [known = ''] = word.split(' ', 1);
         const hint = Object.hasOwn(fields, known)
           ? `a colon is missing: write "${known}: ..."`
-          : nearestHint(known, Object.keys(fields));
+          : nearestHint(known, [...Object.keys(fields), ...(others?.names ?? [])]);
         report.error('PH010', `${word} is not a key of ${label}`, nodePlace(key), hint);
         continue;
       }
@@ -317,10 +326,10 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
   });
 }
 
-function schemaOfMap(label: string, fields: Fields): JsonSchema {
+function schemaOfMap(label: string, fields: Fields, others: OtherKeys | undefined): JsonSchema {
   const properties = Object.entries(fields).map(([key, { read }]) => [key, schemaOf(read, `${label}.${key}`)]);
   const required = Object.entries(fields).flatMap(([key, { absent }]) => (absent.kind === 'error' ? [key] : []));
-  return closedMap(Object.fromEntries(properties) as Record<string, JsonSchema>, required);
+  return closedMap(Object.fromEntries(properties) as Record<string, JsonSchema>, required, others?.schemas);
 }
 
 /** The part of a key that messages may show: without a colon, the rest is a value and may be a secret. */

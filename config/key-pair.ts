@@ -82,6 +82,12 @@ export function readKeyPair(
   return { cert, key, path, keyPath, expiresAtMs: own.validToDate.getTime() };
 }
 
+/** The certificates of an authority, in PEM. Undefined for a file without any, which is reported. */
+export function readAuthority(file: WrittenPath, baseDir: string, report: Report): string | undefined {
+  const pem = readPem(file, 'certificate', baseDir, report, undefined);
+  return pem === undefined || pem === KEPT || !parseChain(pem, file, report) ? undefined : pem;
+}
+
 /** Returned for a file that this user may not read. */
 const KEPT = Symbol('kept');
 

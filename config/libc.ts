@@ -16,6 +16,7 @@ export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
@@ -27,10 +28,12 @@ export const SO_RCVBUFFORCE = 33;
 export const IPPROTO_IP = 0;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
+export const IP_FREEBIND = 15;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
+export const IPV6_FREEBIND = 78;
 /** Ignores path MTU discovery, so that forged ICMP messages have no effect. */
 export const PMTUDISC_OMIT = 5;
 export const MSG_TRUNC = 0x20;
@@ -208,17 +211,24 @@ export function whenReadable(fd: number, run: () => void): unknown {
 }
 
 /** mallopt(3). */
+const M_TRIM_THRESHOLD = -1;
 const M_MMAP_THRESHOLD = -3;
 const LARGE_OCTETS = 512 * 1024;
+/** The default of glibc, until it changes it. */
+const UNUSED_OCTETS = 128 * 1024;
 
 /**
  * Makes glibc map each large block separately and unmap it when it is freed. By default glibc raises this threshold up
  * to 32 MiB at run time, and blocks in the arena of an ended thread are never returned: 20 MB for the compile thread.
+ * Also makes it return what is unused at the end of each arena. glibc has raised that threshold too, to twice the size
+ * of the largest block that Node.js freed at its start: each helper thread of V8 kept 7 MB after its largest job.
  * Call this before any thread starts. Does nothing without mallopt.
  */
 export function returnLargeBlocks(): void {
   callLibc((lib) => {
-    lib.func('mallopt', 'int', ['int', 'int'])(M_MMAP_THRESHOLD, LARGE_OCTETS);
+    const mallopt = lib.func('mallopt', 'int', ['int', 'int']);
+    mallopt(M_MMAP_THRESHOLD, LARGE_OCTETS);
+    mallopt(M_TRIM_THRESHOLD, UNUSED_OCTETS);
   });
 }
 
@@ -236,6 +246,8 @@ export function releaseMemory(): void {
 const MADV_HUGEPAGE = 14;
 /** The size on x64, and on arm64 with pages of 4 kB. */
 const LARGE_PAGE_OCTETS = 2n ** 21n;
+/** In less memory, a part that is not used for long would take more than large pages save. */
+const LEAST_LARGE_PAGES_OCTETS = 16 * 1024 * 1024;
 
 /**
  * Allocates shared memory in pages of 2 MiB where the kernel provides them (transparent_hugepage: madvise or always).
@@ -244,6 +256,7 @@ const LARGE_PAGE_OCTETS = 2n ** 21n;
  */
 export function allocateShared(octets: number): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(octets);
+  if (octets < LEAST_LARGE_PAGES_OCTETS) return memory;
   callLibc((lib) => {
     // Before the first write: memory that has a page keeps it.
     const address = memoryAddress(memory);
@@ -253,6 +266,50 @@ export function allocateShared(octets: number): SharedArrayBuffer {
     lib.func('madvise', 'int', ['uintptr_t', 'size_t', 'int'])(from, Number(to - from), MADV_HUGEPAGE);
   });
   return memory;
+}
+
+/** statx(2): paths are relative to the current folder; all of `struct stat`. */
+const AT_FDCWD = -100;
+const STATX_BASIC_STATS = 0x7ff;
+
+/**
+ * A function that examines a path and writes the result (`struct statx`, 256 octets) into `buffer`. It returns 0 if it
+ * succeeds. Undefined without statx.
+ */
+export function bindStatx(buffer: ArrayBuffer): ((path: string) => number) | undefined {
+  let bound: ((path: string) => number) | undefined;
+  callLibc((lib) => {
+    const statx = lib.func('statx', 'int', ['int', 'str', 'int', 'uint32_t', 'uintptr_t']);
+    const address = memoryAddress(buffer);
+    bound = (path) => statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, address) as number;
+  });
+  return bound;
+}
+
+/** An entry of the system's users (getpwnam(3)). */
+export type PasswordEntry = { readonly name: string; readonly uid: number; readonly gid: number };
+
+/**
+ * Finds a user by name, or by number if it is written as one, in all sources of the system (nsswitch.conf(5)). Null if
+ * there is none; undefined where the C library cannot be asked.
+ */
+export function findPasswordEntry(name: string): PasswordEntry | null | undefined {
+  let found: PasswordEntry | null | undefined;
+  callLibc((lib) => {
+    const { koffi } = use();
+    // The first members of `struct passwd`. There are more, which are not read.
+    const entry = koffi.struct({ name: 'str', password: 'str', uid: 'uint32_t', gid: 'uint32_t' });
+    const result = koffi.pointer(entry);
+    const byName = lib.func('getpwnam', result, ['str'])(name) as unknown;
+    const isNumber = /^\d{1,9}$/.test(name);
+    const at = byName ?? (isNumber ? (lib.func('getpwuid', result, ['uint32_t'])(Number(name)) as unknown) : null);
+    if (at === null) found = null;
+    else {
+      const { name: login, uid, gid } = koffi.decode(at, entry) as PasswordEntry;
+      found = { name: login, uid, gid };
+    }
+  });
+  return found;
 }
 
 /** prctl(2). */
@@ -289,10 +346,18 @@ export function ignoreRealTimeSignals(): void {
  * unresponsive file system never ends.
  */
 export function exitNow(code: number): void {
+  skipExitHandlers(code);
+  process.kill(process.pid, 'SIGKILL');
+}
+
+/**
+ * Ends the process without the handlers that native code runs at its end. Those of koffi wait forever if stderr cannot
+ * be synced. Does nothing where `whyNoLibc` has a reason.
+ */
+export function skipExitHandlers(code: number): void {
   callLibc((lib) => {
     lib.func('_exit', 'void', ['int'])(code);
   });
-  process.kill(process.pid, 'SIGKILL');
 }
 
 /**
@@ -342,8 +407,8 @@ const RLIMIT_NICE = 13;
 const USUAL_NICE_LIMIT = 20n;
 
 /**
- * Lets threads return to nice 0 after this process has left root: an answering thread that is restarted by a control
- * thread of lower priority (spare-cores.ts).
+ * Lets threads return to nice 0 after this process has left root: a control thread that is late, and an answering
+ * thread that is restarted by a control thread of lower priority (spare-cores.ts).
  */
 export function allowUsualPriority(): void {
   callLibc((lib) => {

@@ -54,6 +54,8 @@ export const MAX_RAMP_MS = 24 * 3_600_000;
 export const MAX_BIAS = 99;
 /** Half of the Earth's circumference: the largest distance between two points. */
 export const MAX_DISTANCE_KM = 20_038;
+/** Names between an ALIAS and its addresses (docs/alias.md): as many as a resolver follows CNAMEs at least. */
+export const MAX_ALIAS_LINKS = 8;
 /** Answering threads: more than any machine has cores. */
 export const MAX_WORKERS = 1024;
 /** Connections of one process. */

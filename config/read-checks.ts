@@ -7,7 +7,7 @@ import { choice, dictionary, entriesOf, text, valueOf, type Read } from './field
 import { MAX_COMPOUND_DEPTH } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { COMPOUND_KINDS, isCompoundKind } from './read-compound.ts';
-import { anyOf, described, openMap, type JsonSchema } from './schema.ts';
+import { anyOf, described, like, openMap, type JsonSchema } from './schema.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
 /** Finds a check by name. Returns undefined for one that is unknown or cannot be used, which it reports. */
@@ -50,6 +50,14 @@ export function checkOrName(checkName: string | undefined, find: FindCheck): Rea
     const named = text({ hint: 'the name of a check, or a check: { type: tcp, port: 443 }' })(node, name, report);
     return named === undefined ? undefined : find(named, node, report);
   });
+}
+
+/** Reads the same, or `none`: no check in place of that of the service. */
+export function checkOrNone(checkName: string, find: FindCheck): Read<CheckSpec | 'none'> {
+  const read = checkOrName(checkName, find);
+  return like(read, (node: YamlNode, name: string, report: Report): CheckSpec | 'none' | undefined =>
+    node.kind === 'scalar' && node.text === 'none' ? 'none' : read(node, name, report),
+  );
 }
 
 /** Reads checks by name. They may refer to each other, in any order, and to `shared` ones, which they shadow. */

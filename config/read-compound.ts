@@ -48,6 +48,14 @@ export function compoundReader(
 
 const MEMBERS = oneOrMore(anyOf({ $ref: '#/definitions/check' }, { type: 'string', minLength: 1 }), 1, Infinity);
 
+/** A check that needs a number has one of these keys. */
+export const COUNT_KEYS = ['n', 'at_least'];
+
+/** A check has one of these keys, with its members. */
+export function memberKeys(kind: CompoundKind): readonly string[] {
+  return kind === 'at_least' ? ['of', 'checks'] : ['of', 'checks', kind];
+}
+
 /** The reader of the keys of a kind. Members and numbers are read later, once the key in use is known. */
 export function compoundKeys(kind: CompoundKind) {
   const later = (schema: JsonSchema): Field<true | undefined> => optional<true>(described(schema, () => true));
@@ -63,7 +71,7 @@ function readCompound<Member extends Combinable>(input: Input<Member>): Combined
   const { kind, node, name, report } = input;
   const read = compoundKeys(kind)(node, name, report);
   if (!read) return undefined;
-  const membersNode = oneOf(input, kind === 'at_least' ? ['of', 'checks'] : ['of', 'checks', kind], 'of: [web, tls]');
+  const membersNode = oneOf(input, memberKeys(kind), 'of: [web, tls]');
   const members = membersNode && readMembers(input, membersNode);
   const needed = members && readNeeded(input, members.length);
   if (!needed) return undefined;
@@ -126,7 +134,7 @@ function readMembers<Member extends Combinable>(
 function readNeeded<Member extends Combinable>(input: Input<Member>, members: number): number | undefined {
   if (input.kind === 'all_of') return members;
   if (input.kind === 'any_of') return 1;
-  const node = oneOf(input, ['n', 'at_least'], 'at_least: 2');
+  const node = oneOf(input, COUNT_KEYS, 'at_least: 2');
   const hint = `how many of the ${members} have to pass`;
   return node && integer({ min: 1, max: members, code: 'PH052', hint })(node, 'at_least', input.report);
 }

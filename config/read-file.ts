@@ -95,6 +95,24 @@ export function stampOf(path: string): string {
   }
 }
 
+/** The last octets of a regular file, at most as many as wanted. Undefined if it cannot be read. */
+export function readTail(path: string, octets: number): Buffer | undefined {
+  try {
+    mustBeFile(statSync(path), path, undefined);
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stats = fstatSync(fd);
+      mustBeFile(stats, path, undefined);
+      const tail = Buffer.alloc(Math.min(octets, stats.size));
+      return tail.subarray(0, readSync(fd, tail, 0, tail.length, stats.size - tail.length));
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
 /** Throws unless this is a regular file in its folder. */
 function mustBeFile(stats: Stats, path: string, below: string | undefined): void {
   if (below !== undefined && !isBelow(path, stats, below)) {

@@ -3,18 +3,35 @@
  */
 import { formatEndpoint, showEndpoint, isWildcardHost, parseAddress, type Endpoint } from '../wire/address.ts';
 import type { Place, Report } from './diagnostics.ts';
-import { fromEnvironment, list, type Read } from './fields.ts';
-import { endpoint } from './network-fields.ts';
-import { like } from './schema.ts';
+import { fromEnvironment, list, map, optional, required, type Read } from './fields.ts';
+import { endpoint, prefix } from './network-fields.ts';
+import { anyOf, described, like, schemaOf } from './schema.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
+
+const plainEntry = fromEnvironment(endpoint());
+
+const mappedEntry = map('an entry of listen', {
+  address: required(plainEntry, 'such as address: "0.0.0.0:53"'),
+  proxy: optional(list(fromEnvironment(prefix()), { min: 1, hint: 'such as proxy: [10.0.0.0/8]' })),
+});
+
+/** An address, or a map that says more about it. */
+const entry: Read<Endpoint> = described(
+  () => anyOf(schemaOf(plainEntry, 'listen'), schemaOf(mappedEntry, 'listen')),
+  (node: YamlNode, name: string, report: Report) => {
+    if (node.kind !== 'map') return plainEntry(node, name, report);
+    const read = mappedEntry(node, name, report);
+    return read && (read.proxy ? { ...read.address, proxy: read.proxy } : read.address);
+  },
+);
 
 /** Reads `listen` and `tls.listen`. */
 export const listenField: Read<Endpoint[]> = like(
-  list(fromEnvironment(endpoint()), { min: 1 }),
+  list(entry, { min: 1 }),
   (node: YamlNode, name: string, report: Report) => {
     const seen: Endpoint[] = [];
     const read: Read<Endpoint> = (item, label, inner) => {
-      const found = fromEnvironment(endpoint())(item, label, inner);
+      const found = entry(item, label, inner);
       if (!found) return undefined;
       const written = showEndpoint(found);
       const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(found.host)?.[1];

@@ -3,7 +3,7 @@
  */
 import { dirname, join, resolve } from 'node:path';
 import { showEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, type Prefix } from '../wire/address.ts';
-import type { Place, Report } from './diagnostics.ts';
+import { createReportOnce, type Place, type Report } from './diagnostics.ts';
 import type { Environment } from './environment.ts';
 import {
   asWritten,
@@ -39,18 +39,21 @@ import {
   MAX_TCP_CLIENTS,
   MAX_WORKERS,
 } from './limits.ts';
-import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
+import { at, endpoint, endpointParser, prefix, type IsCountry } from './network-fields.ts';
 import { readYaml } from './parse-yaml.ts';
 import { beacon, beaconSettings } from './read-beacon.ts';
-import { CHECK_DEFINITIONS, checks } from './read-checks.ts';
+import { CHECK_DEFINITIONS, checks, findAmong } from './read-checks.ts';
 import { fleet, fleetSettings } from './read-fleet.ts';
 import { listenField, reportTaken } from './read-listen.ts';
 import { notify } from './read-notify.ts';
-import { regions } from './read-regions.ts';
+import { regions, withChecks } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
+import { readStatusFiles, type WrittenStatus } from './read-status-files.ts';
 import { transfer } from './read-transfer.ts';
+import { updateRules, updates, type NamedInRules } from './read-updates.ts';
 import { anyOf, described, like, openMap, pattern, schemaOf, type JsonSchema } from './schema.ts';
-import type { At, GeoSettings, Settings, StatusSettings } from './settings.ts';
+import { TOKEN_NAME, type At, type GeoSettings, type Settings, type TransferSettings } from './settings.ts';
+import { isWeakToken } from './weak-token.ts';
 import { nothing, nodePlace, placeOfFile, variablesIn, type YamlNode } from './yaml.ts';
 
 const LOOPBACK: readonly Prefix[] = [
@@ -58,14 +61,15 @@ const LOOPBACK: readonly Prefix[] = [
   { bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), bits: 128 },
 ];
 const DEFAULT_LISTEN: readonly Endpoint[] = [{ host: '127.0.0.1', port: 5300 }];
-const DEFAULT_STATUS: StatusSettings = {
-  listen: { host: '127.0.0.1', port: 8053 },
-  token: undefined,
-  openReading: true,
-};
 /** RFC 7858 3.1. */
 const TLS_PORT = 853;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+/** The keys and tokens that rules of `updates` may name. */
+function namedIn({ keys }: TransferSettings, status: Settings['status']): NamedInRules {
+  const own = status?.token === undefined ? [] : [TOKEN_NAME];
+  return { keys, tokens: [...own, ...(status?.credentials ?? []).map(({ name }) => name)] };
+}
 
 /** Text that messages must not show. */
 const secret: Read<string> = described(anyOf(pattern(/^[\x21-\x7e]+$/), { type: ['number', 'boolean'] }), readSecret);
@@ -83,6 +87,13 @@ const file: Read<WrittenPath> = fromEnvironment(
     return { path, shown: asWritten(node), place: nodePlace(node) };
   }),
 );
+
+/** A path, or `off`. */
+const auditLog: Read<WrittenPath | 'off'> = like(file, (node: YamlNode, name: string, report: Report) =>
+  node.kind === 'scalar' && /^(?:off|false)$/i.test(node.text) ? 'off' : file(node, name, report),
+);
+/** In the state folder. */
+const AUDIT_FILE = 'audit.log';
 
 type WrittenTls = {
   /** Undefined: port 853 of every address in `listen`. */
@@ -137,7 +148,14 @@ function networks(isCountry: IsCountry): Read<{ prefix: Prefix; at: At }[]> {
   );
 }
 
-type StatusOrOff = StatusSettings | 'off';
+type StatusOrOff = WrittenStatus | 'off';
+const DEFAULT_STATUS: WrittenStatus = {
+  listen: { host: '127.0.0.1', port: 8053 },
+  token: undefined,
+  openReading: true,
+  tokens: undefined,
+  tls: undefined,
+};
 
 const status: Read<StatusOrOff> = described(
   () => anyOf(schemaOf(readStatus, 'status'), pattern(/^(?:[Oo][Ff][Ff]|[Ff][Aa][Ll][Ss][Ee])$/), { const: false }),
@@ -154,7 +172,8 @@ const status: Read<StatusOrOff> = described(
     const isReachable = address !== undefined && !LOOPBACK.some((network) => inPrefix(address, network));
     // An invalid token has been reported.
     const written = valueOf(node, 'token');
-    if (isReachable && written === undefined) {
+    const hasTokens = written !== undefined || valueOf(node, 'tokens') !== undefined;
+    if (isReachable && !hasTokens) {
       const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and has no token`;
       report.warning('PH039', message, nodePlace(node), 'add token: "${PHAROS_TOKEN}"');
     }
@@ -162,31 +181,27 @@ const status: Read<StatusOrOff> = described(
       const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and its token is easy to guess`;
       report.warning('PH074', message, nodePlace(written), 'make one with: openssl rand -hex 24');
     }
-    if (!read.open_reading && written === undefined) {
+    if (!read.open_reading && !hasTokens) {
       const message = 'open_reading: false needs a token: without a token, no client could read';
       report.error('PH075', message, nodePlace(valueOf(node, 'open_reading') ?? node), 'add token: "${PHAROS_TOKEN}"');
     }
-    return { listen: read.listen, token: read.token, openReading: read.open_reading };
+    return { ...read, openReading: read.open_reading };
   },
 );
 
 const readStatus = map('status', {
   listen: withDefault(fromEnvironment(endpoint()), DEFAULT_STATUS.listen),
   token: optional(fromEnvironment(secret)),
+  tokens: optional(file),
   open_reading: withDefault(boolean(), DEFAULT_STATUS.openReading),
+  tls: optional(
+    map('tls', {
+      cert: required(file, 'a PEM file, such as cert: status.pem'),
+      key: required(file, 'a PEM file, such as key: status.key'),
+      client_ca: optional(file),
+    }),
+  ),
 });
-
-/**
- * Whether some thousand tries may find the token: it is shorter than 16 characters, has few different characters, or
- * has little beside a common word.
- */
-function isWeakToken(token: string): boolean {
-  const rest = token.toLowerCase().replace(COMMON_WORDS, '');
-  return token.length < 16 || new Set(token).size < 8 || rest.length < 8;
-}
-
-const COMMON_WORDS =
-  /secret|s3cret|token|passw(?:or)?d|pharos|admin|changeme|change-me|example|default|test|root|qwerty|letmein|0?123456789?0?/g;
 
 function readSecret(node: YamlNode, name: string, report: Report): string | undefined {
   if (node.kind !== 'scalar') return text()(node, name, report);
@@ -217,9 +232,24 @@ function readCookieSecret(node: YamlNode, name: string, report: Report): Uint8Ar
   return undefined;
 }
 
-function pharos(isCountry: IsCountry) {
+/** Where names outside the zones are resolved. */
+const resolver = scalar('an address, perhaps with a port', endpointParser(53), {
+  code: 'PH021',
+  schema: pattern(/^\S+$/),
+  hint: 'such as 192.0.2.53 or "[2001:db8::53]:53"',
+});
+
+/** Keys of pharos.yaml that zones/read reads, because their values are parts of zones. */
+export type SharedNodes = { readonly maps: YamlNode | undefined; readonly templates: YamlNode | undefined };
+export type SharedSchemas = { readonly [K in keyof SharedNodes]: JsonSchema };
+
+/** Returns the node itself. */
+const later = (node: YamlNode): YamlNode | undefined => (node.kind === 'broken' ? undefined : node);
+
+function pharos(isCountry: IsCountry, schemas?: SharedSchemas) {
   return map('pharos.yaml', {
     listen: withDefault(listenField, [...DEFAULT_LISTEN]),
+    freebind: withDefault(boolean(), false),
     tls: optional(tls),
     workers: withDefault(workers, 'auto'),
     zones: optional(list(file, { min: 1, hint: 'a folder, or files' })),
@@ -234,6 +264,18 @@ function pharos(isCountry: IsCountry) {
     }),
     regions: withDefault(regions(isCountry), new Map()),
     checks: withDefault(checks(), new Map()),
+    maps: optional(
+      described(
+        () => schemas?.maps,
+        (node: YamlNode) => later(node),
+      ),
+    ),
+    templates: optional(
+      described(
+        () => schemas?.templates,
+        (node: YamlNode) => later(node),
+      ),
+    ),
     health: section('health', {
       wait: withDefault(duration({ maxMs: 600_000 }), 3000),
       suspect: withDefault(share(), 0.7),
@@ -251,12 +293,21 @@ function pharos(isCountry: IsCountry) {
       cookie_secrets: withDefault(list(fromEnvironment(cookieSecret), { max: MAX_COOKIE_SECRETS }), []),
       explain_from: withDefault(list(fromEnvironment(prefix())), [...LOOPBACK]),
     }),
-    transfer: withDefault(transfer, { keys: [], allow: [], notify: [] }),
+    transfer: withDefault(transfer, { keys: [], allow: [], notify: [], catalog: undefined }),
+    resolvers: withDefault(list(fromEnvironment(resolver)), []),
+    updates: optional(updates),
     fleet: optional(fleet),
     beacon: optional(beacon),
     log: section('log', {
       level: withDefault(choice(LEVELS), 'info'),
       queries: withDefault(share(), 0),
+      audit: optional(auditLog),
+      dnstap: optional(
+        map('dnstap', {
+          socket: required(file, 'the unix socket of the collector: socket: /run/dnstap.sock'),
+          sample: withDefault(share(), 1),
+        }),
+      ),
     }),
     shutdown: section('shutdown', { grace: optional(duration({ maxMs: MAX_GRACE_MS })) }),
     schedules: withDefault(schedules, []),
@@ -264,12 +315,12 @@ function pharos(isCountry: IsCountry) {
 }
 
 /** The JSON Schema of pharos.yaml. */
-export function configSchema(): JsonSchema {
-  return { ...(schemaOf(pharos(undefined), 'pharos.yaml') as object), definitions: CHECK_DEFINITIONS() };
+export function configSchema(schemas: SharedSchemas): JsonSchema {
+  return { ...(schemaOf(pharos(undefined, schemas), 'pharos.yaml') as object), definitions: CHECK_DEFINITIONS() };
 }
 
 /** Variables that hold secrets of this server. The command `pharos` takes its token from PHAROS_TOKEN. */
-function secretVariables(node: YamlNode): Settings['secretVariables'] {
+function secretVariables(node: YamlNode, inTokens: readonly string[]): Settings['secretVariables'] {
   const below = (from: YamlNode | undefined, key: string): YamlNode | undefined => from && valueOf(from, key);
   const secrets = [
     below(below(node, 'status'), 'token'),
@@ -278,7 +329,7 @@ function secretVariables(node: YamlNode): Settings['secretVariables'] {
     below(below(node, 'transfer'), 'keys'),
     ...['password', 'token', 'nkey', 'servers'].map((key) => below(below(node, 'fleet'), key)),
   ];
-  return new Set(['PHAROS_TOKEN', ...secrets.flatMap((each) => (each ? variablesIn(each) : []))]);
+  return new Set(['PHAROS_TOKEN', ...inTokens, ...secrets.flatMap((each) => (each ? variablesIn(each) : []))]);
 }
 
 /** Absolute paths from environment variables, each with the text in the file. */
@@ -288,10 +339,26 @@ function shownPaths(
     readonly state_dir?: WrittenPath | undefined;
     readonly tls?: WrittenTls | undefined;
     readonly geo: { readonly databases: readonly WrittenPath[] };
+    readonly status: StatusOrOff;
+    readonly log: {
+      readonly audit: WrittenPath | 'off' | undefined;
+      readonly dnstap: { readonly socket: WrittenPath } | undefined;
+    };
   },
   baseDir: string,
 ): Settings['shownPaths'] {
-  const all = [read.zones, read.state_dir, read.tls?.cert, read.tls?.key, read.geo.databases].flat();
+  const status = read.status === 'off' ? undefined : read.status;
+  const all = [
+    ...[read.zones, read.state_dir, read.tls?.cert, read.tls?.key, read.geo.databases].flat(),
+    ...[
+      read.log.dnstap?.socket,
+      read.log.audit === 'off' ? undefined : read.log.audit,
+      status?.tokens,
+      status?.tls?.cert,
+      status?.tls?.key,
+      status?.tls?.client_ca,
+    ],
+  ];
   return all
     .flatMap((each) =>
       each === undefined || each.shown === each.path ? [] : { path: resolve(baseDir, each.path), shown: each.shown },
@@ -327,6 +394,8 @@ export function readSettings(input: {
   readonly keyPairInUse?: CheckedKeyPair | undefined;
   /** The zone files of folders at the last reading. This call updates them. */
   readonly listings?: FolderListings | undefined;
+  /** Receives the nodes that zones/read reads. */
+  readonly onShared?: (nodes: SharedNodes) => void;
 }): Settings | undefined {
   const { report } = input;
   const path = input.file === undefined ? undefined : resolve(input.baseDir, input.file);
@@ -334,39 +403,48 @@ export function readSettings(input: {
   const node = path === undefined ? nothing(baseDir) : readYaml(path, input.env, report);
   const read = node && pharos(input.isCountry)(node, 'pharos.yaml', report);
   if (!read) return undefined;
+  input.onShared?.({ maps: read.maps, templates: read.templates });
 
   const tlsRead = read.tls && tlsSettings(read.tls, read.listen, baseDir, report, input.keyPairInUse);
-  const status = read.status === 'off' ? undefined : read.status;
+  const { env, keyPairInUse } = input;
+  const statusRead =
+    read.status === 'off' ? undefined : readStatusFiles(read.status, { baseDir, env, report, keyPairInUse });
+  const status = statusRead?.settings;
   if (status) {
     const place = nodePlace(valueOf(node, 'status') ?? valueOf(node, 'listen') ?? node);
     reportTaken([status.listen], 'status', read.listen, 'listen', place, report);
     reportTaken([status.listen], 'status', tlsRead?.listen ?? [], 'tls', place, report);
   }
+  const freely = (endpoints: readonly Endpoint[]): readonly Endpoint[] =>
+    read.freebind ? endpoints.map((each) => ({ ...each, freebind: true })) : endpoints;
   const zones: readonly ZonesEntry[] = read.zones ?? [
     { path: './zones', shown: './zones', place: placeOfFile(path ?? join(baseDir, 'zones')) },
   ];
+  const stateDir = resolve(baseDir, read.state_dir?.path ?? 'state');
   const found = findZoneFiles(zones, baseDir, report, input.listings);
+  const misread = misreadOf(node, read);
+  const once = createReportOnce(report);
   return {
     file: path,
-    listen: read.listen,
-    tls: tlsRead,
+    listen: freely(read.listen),
+    tls: tlsRead && { ...tlsRead, listen: freely(tlsRead.listen) },
     workers: read.workers === 'auto' ? Math.max(1, input.cores - 1) : read.workers,
     zoneFiles: found.files,
     zoneFolders: found.folders,
     files: read.files,
     user: read.user,
     reload: { maxShrink: read.reload.max_shrink },
-    stateDir: resolve(baseDir, read.state_dir?.path ?? 'state'),
-    secretVariables: secretVariables(node),
+    stateDir,
+    secretVariables: secretVariables(node, statusRead?.variables ?? []),
     shownPaths: shownPaths(read, baseDir),
     geo: {
       databases: findDatabases(read.geo.databases, baseDir, report),
       refresh: read.geo.refresh,
       networks: read.geo.networks,
     },
-    regions: read.regions,
+    regions: withChecks(read.regions, findAmong(read.checks, new Set(misread.misread?.checks), once), report),
     checks: read.checks,
-    ...misreadOf(node, read),
+    ...misread,
     health: {
       waitMs: read.health.wait,
       suspect: read.health.suspect,
@@ -378,6 +456,7 @@ export function readSettings(input: {
       slip: read.limits.slip,
       tcpClients: read.limits.tcp_clients,
     },
+    resolvers: read.resolvers,
     dns: {
       nsid: read.dns.nsid,
       // `none` states the default explicitly.
@@ -386,12 +465,36 @@ export function readSettings(input: {
       explainFrom: read.dns.explain_from,
     },
     transfer: read.transfer,
+    updates: read.updates && updateRules(read.updates, namedIn(read.transfer, status), report),
     fleet: read.fleet && fleetSettings(read.fleet, new Set(read.regions.keys()), baseDir, report),
     beacon: read.beacon && beaconSettings(read.beacon, read.regions, report),
-    log: read.log,
+    log: {
+      level: read.log.level,
+      queries: read.log.queries,
+      ...dnstapSettings(read.log.dnstap, baseDir),
+      audit: auditSettings(read.log.audit, baseDir, stateDir),
+    },
     shutdown: { graceMs: read.shutdown.grace },
     schedules: read.schedules,
   };
+}
+
+function dnstapSettings(
+  written: { readonly socket: WrittenPath; readonly sample: number } | undefined,
+  baseDir: string,
+): Pick<Settings['log'], 'dnstap'> {
+  if (written === undefined || written.sample === 0) return {};
+  return { dnstap: { socket: resolve(baseDir, written.socket.path), share: written.sample } };
+}
+
+function auditSettings(
+  written: WrittenPath | 'off' | undefined,
+  baseDir: string,
+  stateDir: string,
+): Settings['log']['audit'] {
+  if (written === 'off') return undefined;
+  if (written === undefined) return { file: join(stateDir, AUDIT_FILE), isRotated: true };
+  return { file: resolve(baseDir, written.path), isRotated: false };
 }
 
 function tlsSettings(
@@ -401,8 +504,9 @@ function tlsSettings(
   report: Report,
   keyPairInUse: CheckedKeyPair | undefined,
 ): Settings['tls'] {
-  const hosts = [...new Set(plain.map(({ host }) => host))];
-  const endpoints = written ?? hosts.map((host) => ({ host, port: TLS_PORT }));
+  // The proxies of an address are those of its port 853 too.
+  const hosts = new Map(plain.map((each) => [each.host, each.proxy ? { proxy: each.proxy } : {}]));
+  const endpoints = written ?? [...hosts].map(([host, more]) => ({ host, port: TLS_PORT, ...more }));
   reportTaken(endpoints, 'tls', plain, 'listen', place, report);
   const keyPair = readKeyPair({ cert, key }, baseDir, Date.now(), report, keyPairInUse);
   return keyPair && { listen: endpoints, keyPair };

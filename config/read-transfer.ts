@@ -6,6 +6,7 @@ import { canonical, formatName, NameError, parseName, type Name } from '../wire/
 import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from '../wire/tsig.ts';
 import type { Report } from './diagnostics.ts';
 import {
+  boolean,
   choice,
   dictionary,
   fromEnvironment,
@@ -23,12 +24,16 @@ import { judgeSecret } from './file-rights.ts';
 import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { endpointParser, prefix } from './network-fields.ts';
-import { anyOf, described, like, openMap, pattern, schemaOf } from './schema.ts';
+import { anyOf, described, like, openMap, pattern, schemaOf, SOME_TEXT } from './schema.ts';
 import type { TransferSettings } from './settings.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
+/** RFC 8945 6 forbids MD5 and advises against SHA-1: tools that cannot use another one need `allow_weak`. */
+export const WEAK_ALGORITHMS: ReadonlySet<TsigAlgorithm> = new Set(['hmac-md5', 'hmac-sha1']);
 const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];
 const DNS_PORT = 53;
+/** A name of a member needs 40 octets beside it. */
+const MAX_CATALOG_OCTETS = 200;
 
 /** Base64. Messages must not show it. */
 const secret: Read<Uint8Array> = described(
@@ -57,9 +62,12 @@ function readSecret(node: YamlNode, name: string, report: Report): Uint8Array | 
   return Uint8Array.from(bytes);
 }
 
+export const WEAK_HINT = 'use hmac-sha256, or add allow_weak: true to the key if the client has nothing better';
+
 const readKey = map('key', {
   algorithm: required(choice(ALGORITHMS, { code: 'PH083' }), 'algorithm: hmac-sha256'),
   secret: required(fromEnvironment(secret), 'secret: "${TSIG}"'),
+  allow_weak: withDefault(boolean(), false),
 });
 
 const keys: Read<TsigKey[]> = described(
@@ -78,7 +86,12 @@ const keys: Read<TsigKey[]> = described(
         return undefined;
       }
       seen.set(canonicalText, key.text);
-      return read && { label: key.text, name: wire, ...read };
+      if (!read) return undefined;
+      const { algorithm, secret, allow_weak: isWeakAllowed } = read;
+      if (algorithm === 'hmac-md5' && !isWeakAllowed) {
+        inner.error('PH420', `the key ${key.text} uses hmac-md5, which is weak`, nodePlace(key), WEAK_HINT);
+      }
+      return { label: key.text, name: wire, algorithm, secret, ...(isWeakAllowed ? { isWeakAllowed } : {}) };
     })(node, name, report);
   },
 );
@@ -110,17 +123,39 @@ const keyOfEntry: Read<YamlScalar> = like(text(), (node: YamlNode, name: string,
   return node.kind === 'scalar' ? node : undefined;
 });
 
+const catalogName = scalar(
+  'a domain name',
+  (value) => {
+    try {
+      const name = value === '' ? undefined : canonical(parseName(value.endsWith('.') ? value : `${value}.`));
+      return name && name.length <= MAX_CATALOG_OCTETS ? name : undefined;
+    } catch (error) {
+      if (error instanceof NameError) return undefined;
+      throw error;
+    }
+  },
+  { code: 'PH100', hint: 'such as catalog: catalog.example.com', schema: SOME_TEXT },
+);
+
+const catalog: Read<NonNullable<TransferSettings['catalog']>> = like(
+  catalogName,
+  (node: YamlNode, name: string, report: Report) => {
+    const found = catalogName(node, name, report);
+    return found && { name: found, place: nodePlace(node) };
+  },
+);
+
+const allowed = map('allow', {
+  from: required(fromEnvironment(prefix()), 'from: 192.0.2.54'),
+  key: optional(keyOfEntry),
+  steered: withDefault(choice(['default', 'omit']), 'default'),
+});
+
 const read = map('transfer', {
   keys: withDefault(keys, []),
-  allow: withDefault(
-    orNone(
-      list(map('allow', { from: required(fromEnvironment(prefix()), 'from: 192.0.2.54'), key: optional(keyOfEntry) }), {
-        hint: 'such as [{ from: 192.0.2.54, key: second }]',
-      }),
-    ),
-    [],
-  ),
+  allow: withDefault(orNone(list(allowed, { hint: 'such as [{ from: 192.0.2.54, key: second }]' })), []),
   notify: withDefault(list(fromEnvironment(like(target, located))), []),
+  catalog: optional(catalog),
 });
 
 type Located = { readonly endpoint: Endpoint; readonly node: YamlNode };
@@ -136,7 +171,7 @@ export const transfer: Read<TransferSettings> = like(read, (node: YamlNode, name
   if (!found) return undefined;
   // A key with errors counts as defined, so that using it is not a second error.
   const defined = namesOf(node);
-  const allow = found.allow.map(({ from, key }) => {
+  const allow = found.allow.map(({ from, key, steered }) => {
     if (key && !defined.has(key.text)) {
       report.error(
         'PH080',
@@ -145,7 +180,7 @@ export const transfer: Read<TransferSettings> = like(read, (node: YamlNode, name
         nearestHint(key.text, defined),
       );
     }
-    return { from, key: key?.text };
+    return { from, key: key?.text, steered };
   });
   const notify = found.notify.map(({ endpoint, node: at }) => {
     const address = parseAddress(endpoint.host);
@@ -160,7 +195,11 @@ export const transfer: Read<TransferSettings> = like(read, (node: YamlNode, name
     }
     return endpoint;
   });
-  return { keys: found.keys, allow, notify };
+  if (found.catalog && allow.length === 0) {
+    const message = 'nobody can read the catalog zone: no entry of allow permits a transfer';
+    report.warning('PH085', message, found.catalog.place, 'add the secondaries to allow');
+  }
+  return { keys: found.keys, allow, notify, catalog: found.catalog };
 });
 
 function namesOf(node: YamlNode): Set<string> {

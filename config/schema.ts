@@ -12,6 +12,9 @@ export type HasSchema = { readonly schema?: JsonSchema };
 /** A YAML scalar: readers take its text, so that `1.10` and `yes` are texts where a text is wanted. */
 export const SCALAR: JsonSchema = { type: ['string', 'number', 'boolean'] };
 
+/** A scalar that is not empty. */
+export const SOME_TEXT: JsonSchema = { type: ['string', 'number', 'boolean'], minLength: 1 };
+
 /** A value that one of these allows. Alternatives that are the same are written once. */
 export function anyOf(...schemas: readonly JsonSchema[]): JsonSchema {
   const each = [...new Map(schemas.map((schema) => [JSON.stringify(schema), schema])).values()];
@@ -24,11 +27,19 @@ export function pattern(expression: RegExp): JsonSchema {
   return { type: 'string', pattern: expression.source };
 }
 
-/** A map with known keys. A key without a value is an empty map, so null is allowed unless a key is required. */
-export function closedMap(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[]): JsonSchema {
+/**
+ * A map with known keys. A key without a value is an empty map, so null is allowed unless a key is required. `others`:
+ * more keys, by regular expressions.
+ */
+export function closedMap(
+  properties: Readonly<Record<string, JsonSchema>>,
+  required: readonly string[],
+  others?: Readonly<Record<string, JsonSchema>>,
+): JsonSchema {
   const keys = required.length === 0 ? {} : { required: [...required] };
   const type = required.length === 0 ? ['object', 'null'] : 'object';
-  return { type, properties, ...keys, additionalProperties: false };
+  const more = others === undefined ? {} : { patternProperties: others };
+  return { type, properties, ...more, ...keys, additionalProperties: false };
 }
 
 /** The same map with at least one key. */

@@ -3,6 +3,7 @@
  * reads them. Plain data: it crosses threads.
  */
 import type { Endpoint, Prefix } from '../wire/address.ts';
+import type { Name } from '../wire/name.ts';
 import type { TsigKey } from '../wire/tsig.ts';
 import type { CheckSpec } from './check-kinds.ts';
 import type { Place } from './diagnostics.ts';
@@ -14,6 +15,28 @@ export type StatusSettings = {
   readonly token: string | undefined;
   /** Whether programs on this machine may read without the token. */
   readonly openReading: boolean;
+  /** Absolute path of the file with named tokens; undefined without one. */
+  readonly tokensFile: string | undefined;
+  /** The content of that file. */
+  readonly credentials: readonly Credential[];
+  /** Undefined: the status server speaks HTTP without TLS. */
+  readonly tls: { readonly keyPair: CheckedKeyPair; readonly clientCa: string | undefined } | undefined;
+};
+
+/** What a credential permits. Each role includes reading. */
+export const ROLES = ['read', 'operate', 'update'] as const;
+export type Role = (typeof ROLES)[number];
+/** The name of `status.token` in rules, in the audit log, in events and overrides. */
+export const TOKEN_NAME = 'status.token';
+
+/** A named credential for the status server. It has a digest or a certificate. */
+export type Credential = {
+  readonly name: string;
+  readonly roles: readonly Role[];
+  /** SHA-256 of the token, in hexadecimal. */
+  readonly sha256: string | undefined;
+  /** A common name or DNS name, mail address or URI of a client certificate, in lower case. */
+  readonly certificate: string | undefined;
 };
 
 export type Settings = {
@@ -76,11 +99,22 @@ export type Settings = {
     readonly explainFrom: readonly Prefix[];
   };
   readonly transfer: TransferSettings;
+  /** For names outside the zones that aliases lead to; empty: those of /etc/resolv.conf. */
+  readonly resolvers: readonly Endpoint[];
+  /** Undefined: no dynamic updates. */
+  readonly updates?: readonly UpdateRule[] | undefined;
   /** Undefined: this node is not part of a fleet. */
   readonly fleet: FleetSettings | undefined;
   /** Undefined: browsers measure nothing. */
   readonly beacon: BeaconSettings | undefined;
-  readonly log: { readonly level: LogLevel; readonly queries: number };
+  readonly log: {
+    readonly level: LogLevel;
+    readonly queries: number;
+    /** The unix socket of a collector, and the share of queries that it gets; undefined: dnstap is off. */
+    readonly dnstap?: { readonly socket: string; readonly share: number } | undefined;
+    /** Absolute path; undefined: no audit log. Pharos rotates only its own file, in the state folder. */
+    readonly audit?: { readonly file: string; readonly isRotated: boolean } | undefined;
+  };
   readonly shutdown: {
     /** How long the server continues to answer after SIGTERM while /readyz returns 503. Undefined: not set. */
     readonly graceMs: number | undefined;
@@ -162,9 +196,35 @@ export type ScheduledChange = {
 /** Outgoing zone transfers: refused unless `allow` permits them. */
 export type TransferSettings = {
   readonly keys: readonly TsigKey[];
-  /** `key` is the label of one of `keys`; undefined: the address alone decides. */
-  readonly allow: readonly { readonly from: Prefix; readonly key: string | undefined }[];
+  readonly allow: readonly AllowedPeer[];
   readonly notify: readonly Endpoint[];
+  /** The apex of the catalog zone; undefined: there is none. */
+  readonly catalog: { readonly name: Name; readonly place: Place } | undefined;
+};
+
+/** Who may transfer zones. */
+export type AllowedPeer = {
+  readonly from: Prefix;
+  /** The label of one of the keys; undefined: the address alone decides. */
+  readonly key: string | undefined;
+  /** Whether its transfers have the steered records of services, or leave them out. */
+  readonly steered: 'default' | 'omit';
+};
+
+/** What a key may change by dynamic updates (RFC 2136). */
+export type UpdateRule = {
+  /** The label of one of `transfer.keys`; undefined: the rule is for a token. */
+  readonly key: string | undefined;
+  /** The name of a token, for changes over HTTP; undefined: the rule is for a key. */
+  readonly token: string | undefined;
+  /** Apexes (`nameKey`); undefined: all zones. */
+  readonly zones: readonly string[] | undefined;
+  /** Patterns of names relative to the zone, as labels: `*` is one label, `**` any number of them. Undefined: all. */
+  readonly names: readonly (readonly string[])[] | undefined;
+  /** Undefined: all types. */
+  readonly types: readonly number[] | undefined;
+  /** Undefined: all addresses. */
+  readonly from: readonly Prefix[] | undefined;
 };
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -202,5 +262,7 @@ export type RegionSpec = {
   readonly isMisplaced?: boolean;
   /** Share of its weight, 0 to 1, that must be up for the region to be a candidate. */
   readonly minHealthy: number;
+  /** The check of its VIPs in place of their service's; `none`: they are not checked. Undefined: their service's. */
+  readonly check?: CheckSpec | 'none';
   readonly place: Place;
 };

@@ -6,12 +6,12 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
-  sign,
   verify,
   type KeyObject,
   type webcrypto,
 } from 'node:crypto';
 import { get16 } from '../wire/octets.ts';
+import { signData } from './sign-data.ts';
 
 /** The fields of a private key file (`Private-key-format: v1.3`), in octets, by name. */
 export type PrivateFields = ReadonlyMap<string, Buffer>;
@@ -23,20 +23,46 @@ export type Algorithm = {
   /** The private key. Throws if a field is missing or has the wrong length. */
   readonly read: (fields: PrivateFields, publicKey: Uint8Array) => KeyObject;
   readonly sign: (data: Uint8Array, key: KeyObject) => Uint8Array;
+  /** Length of a signature by the key with this public key. */
+  readonly signatureOctets: (publicKey: Uint8Array) => number;
+  /** A rough time that a signature takes on one core. */
+  readonly microseconds: number;
+  /** A new private key. */
+  readonly make: () => KeyObject;
+  /** Whether a private key is of this algorithm. */
+  readonly fits: (key: KeyObject) => boolean;
+  /** The fields of its private key file, and the public key field of its DNSKEY data. */
+  readonly write: (key: KeyObject) => { readonly fields: PrivateFields; readonly publicKey: Uint8Array };
   /** `publicKey` is the public key field of DNSKEY data. */
   readonly verify: (data: Uint8Array, publicKey: Uint8Array, signature: Uint8Array) => boolean;
 };
 
-function field(fields: PrivateFields, name: string, octets?: number): string {
+function field(fields: PrivateFields, name: string): Buffer {
   const value = fields.get(name);
   if (!value) throw new Error(`the field ${name} is missing`);
-  if (octets !== undefined && value.length !== octets) {
-    throw new Error(`the field ${name} has ${value.length} octets instead of ${octets}`);
-  }
-  return value.toString('base64url');
+  return value;
 }
 
-function ecdsa(number: number, mnemonic: string, curve: string, hash: string, octets: number): Algorithm {
+function withOctets(value: Buffer, name: string, octets: number): string {
+  if (value.length === octets) return value.toString('base64url');
+  throw new Error(`the field ${name} has ${value.length} octets instead of ${octets}`);
+}
+
+/** A number in `octets` octets. BIND writes numbers without their leading zeros; a JSON Web Key must have them. */
+function numberField(fields: PrivateFields, name: string, octets: number): string {
+  const value = field(fields, name);
+  const first = value.findIndex((octet) => octet !== 0);
+  const digits = value.subarray(first < 0 ? value.length : first);
+  const zeros = Buffer.alloc(Math.max(0, octets - digits.length));
+  return withOctets(Buffer.concat([zeros, digits]), name, octets);
+}
+
+function ecdsa(
+  { number, mnemonic, microseconds }: Pick<Algorithm, 'number' | 'mnemonic' | 'microseconds'>,
+  curve: string,
+  hash: string,
+  octets: number,
+): Algorithm {
   const dsaEncoding = 'ieee-p1363'; // RFC 6605 4: r and s, without ASN.1
   const point = (publicKey: Uint8Array): webcrypto.JsonWebKey => {
     if (publicKey.length !== 2 * octets) throw new Error(`the public key does not have ${2 * octets} octets`);
@@ -44,48 +70,73 @@ function ecdsa(number: number, mnemonic: string, curve: string, hash: string, oc
     return { kty: 'EC', crv: curve, x, y: base64Url(publicKey.subarray(octets)) };
   };
   return {
-    number,
-    mnemonic,
+    ...{ number, mnemonic, microseconds },
+    signatureOctets: () => 2 * octets,
     read: (fields, publicKey) => {
-      const d = field(fields, 'PrivateKey', octets);
+      const d = numberField(fields, 'PrivateKey', octets);
       return createPrivateKey({ key: { ...point(publicKey), d }, format: 'jwk' });
     },
-    sign: (data, key) => sign(hash, data, { key, dsaEncoding }),
+    sign: (data, key) => signData(number, data, key),
+    make: () => generateKeyPairSync('ec', { namedCurve: curve }).privateKey,
+    fits: (key) => key.asymmetricKeyType === 'ec' && key.export({ format: 'jwk' }).crv === curve,
+    write: (key) => {
+      const { d, x, y } = key.export({ format: 'jwk' });
+      return { fields: new Map([['PrivateKey', octetsOf(d)]]), publicKey: Buffer.concat([octetsOf(x), octetsOf(y)]) };
+    },
     verify: (data, publicKey, signature) =>
       verify(hash, data, { key: publicFrom(point(publicKey)), dsaEncoding }, signature),
   };
 }
 
+/** The names of the fields in private key files and in JSON Web Keys. */
+const RSA_FIELDS = [
+  ['Modulus', 'n'],
+  ['PublicExponent', 'e'],
+  ['PrivateExponent', 'd'],
+  ['Prime1', 'p'],
+  ['Prime2', 'q'],
+  ['Exponent1', 'dp'],
+  ['Exponent2', 'dq'],
+  ['Coefficient', 'qi'],
+] as const;
+
 function rsa(number: number, mnemonic: string, hash: string): Algorithm {
   return {
-    number,
-    mnemonic,
+    ...{ number, mnemonic },
+    // A key of 2048 bits.
+    microseconds: 1000,
+    signatureOctets: (publicKey) => rsaParts(publicKey).modulus.length,
     read: (fields) => {
-      const jwk = {
-        kty: 'RSA',
-        n: field(fields, 'Modulus'),
-        e: field(fields, 'PublicExponent'),
-        d: field(fields, 'PrivateExponent'),
-        p: field(fields, 'Prime1'),
-        q: field(fields, 'Prime2'),
-        dp: field(fields, 'Exponent1'),
-        dq: field(fields, 'Exponent2'),
-        qi: field(fields, 'Coefficient'),
-      };
-      return createPrivateKey({ key: jwk, format: 'jwk' });
+      const key: webcrypto.JsonWebKey = { kty: 'RSA' };
+      for (const [name, part] of RSA_FIELDS) key[part] = base64Url(field(fields, name));
+      return createPrivateKey({ key, format: 'jwk' });
     },
-    sign: (data, key) => sign(hash, data, key),
+    sign: (data, key) => signData(number, data, key),
+    make: () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey,
+    fits: (key) => key.asymmetricKeyType === 'rsa',
+    write: (key) => {
+      const jwk = key.export({ format: 'jwk' });
+      const exponent = octetsOf(jwk.e);
+      return {
+        fields: new Map(RSA_FIELDS.map(([name, part]) => [name, octetsOf(jwk[part])])),
+        publicKey: Buffer.concat([Uint8Array.of(exponent.length), exponent, octetsOf(jwk.n)]),
+      };
+    },
     verify: (data, publicKey, signature) => verify(hash, data, publicFrom(rsaNumbers(publicKey)), signature),
   };
 }
 
 /** RFC 3110 2: the length of the exponent in 1 or 3 octets, the exponent, the modulus. */
-function rsaNumbers(publicKey: Uint8Array): webcrypto.JsonWebKey {
+function rsaParts(publicKey: Uint8Array): { readonly exponent: Uint8Array; readonly modulus: Uint8Array } {
   const isLong = publicKey[0] === 0;
   const at = isLong ? 3 : 1;
   const octets = isLong ? get16(publicKey, 1) : (publicKey[0] ?? 0);
-  const e = base64Url(publicKey.subarray(at, at + octets));
-  return { kty: 'RSA', e, n: base64Url(publicKey.subarray(at + octets)) };
+  return { exponent: publicKey.subarray(at, at + octets), modulus: publicKey.subarray(at + octets) };
+}
+
+function rsaNumbers(publicKey: Uint8Array): webcrypto.JsonWebKey {
+  const { exponent, modulus } = rsaParts(publicKey);
+  return { kty: 'RSA', e: base64Url(exponent), n: base64Url(modulus) };
 }
 
 function publicFrom(key: webcrypto.JsonWebKey): KeyObject {
@@ -99,11 +150,19 @@ function edwardsPoint(publicKey: Uint8Array): webcrypto.JsonWebKey {
 const ED25519: Algorithm = {
   number: 15,
   mnemonic: 'ED25519',
+  microseconds: 45,
+  signatureOctets: () => 64,
   read: (fields, publicKey) => {
-    const d = field(fields, 'PrivateKey', 32);
+    const d = withOctets(field(fields, 'PrivateKey'), 'PrivateKey', 32);
     return createPrivateKey({ key: { ...edwardsPoint(publicKey), d }, format: 'jwk' });
   },
-  sign: (data, key) => sign(null, data, key),
+  sign: (data, key) => signData(15, data, key),
+  make: () => generateKeyPairSync('ed25519').privateKey,
+  fits: (key) => key.asymmetricKeyType === 'ed25519',
+  write: (key) => {
+    const { d, x } = key.export({ format: 'jwk' });
+    return { fields: new Map([['PrivateKey', octetsOf(d)]]), publicKey: octetsOf(x) };
+  },
   verify: (data, publicKey, signature) => verify(null, data, publicFrom(edwardsPoint(publicKey)), signature),
 };
 
@@ -113,20 +172,16 @@ export const ECDSA_P256 = 13;
 export const ALGORITHMS: ReadonlyMap<number, Algorithm> = new Map(
   [
     rsa(8, 'RSASHA256', 'sha256'),
-    ecdsa(ECDSA_P256, 'ECDSAP256SHA256', 'P-256', 'sha256', 32),
-    ecdsa(14, 'ECDSAP384SHA384', 'P-384', 'sha384', 48),
+    ecdsa({ number: ECDSA_P256, mnemonic: 'ECDSAP256SHA256', microseconds: 40 }, 'P-256', 'sha256', 32),
+    ecdsa({ number: 14, mnemonic: 'ECDSAP384SHA384', microseconds: 500 }, 'P-384', 'sha384', 48),
     ED25519,
   ].map((algorithm) => [algorithm.number, algorithm]),
 );
 
-/** A new key pair for ECDSA with P-256: the private scalar, and the public key as in DNSKEY data (RFC 6605 4). */
-export function makeP256(): { readonly privateKey: Buffer; readonly publicKey: Buffer } {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const { d = '', x = '', y = '' } = privateKey.export({ format: 'jwk' });
-  const octets = (text: string): Buffer => Buffer.from(text, 'base64url');
-  return { privateKey: octets(d), publicKey: Buffer.concat([octets(x), octets(y)]) };
-}
-
 function base64Url(octets: Uint8Array): string {
   return Buffer.from(octets).toString('base64url');
+}
+
+function octetsOf(text: string | undefined): Buffer {
+  return Buffer.from(text ?? '', 'base64url');
 }

@@ -1,5 +1,5 @@
 /**
- * DNSKEY, DS, CDS and CDNSKEY data (RFC 4034 2 and 5, RFC 7344 3).
+ * DNSKEY, DS, CDS and CDNSKEY data (RFC 4034 2 and 5, RFC 7344 3, RFC 8078 4).
  */
 import { createHash } from 'node:crypto';
 import { canonical, type Name } from '../wire/name.ts';
@@ -30,3 +30,27 @@ export function dsData(owner: Name, dnskey: Uint8Array): Uint8Array {
   const tag = keyTag(dnskey);
   return Uint8Array.from(Buffer.concat([Uint8Array.of(tag >> 8, tag & 0xff, dnskey[3] ?? 0, SHA_256), digest]));
 }
+
+/** Digest types (IANA DS RR Type Digest Algorithms). */
+const DIGESTS: ReadonlyMap<number, string> = new Map([
+  [1, 'sha1'],
+  [SHA_256, 'sha256'],
+  [4, 'sha384'],
+]);
+
+/**
+ * Whether DS data as text refers to the key. Key tags are not unique, so the digest decides; if its type is unknown,
+ * tag and algorithm decide.
+ */
+export function isDsOf(owner: Name, dnskey: Uint8Array, text: string): boolean {
+  const [tag, algorithm, type, ...digest] = text.trim().split(/\s+/);
+  if (Number(tag) !== keyTag(dnskey) || Number(algorithm) !== (dnskey[3] ?? 0)) return false;
+  const name = DIGESTS.get(Number(type));
+  if (name === undefined) return true;
+  const own = createHash(name).update(canonical(owner)).update(dnskey).digest('hex');
+  return own === digest.join('').toLowerCase();
+}
+
+/** RFC 8078 4: asks the parent to remove all DS records. */
+export const DELETE_CDS = Uint8Array.of(0, 0, 0, 0, 0);
+export const DELETE_CDNSKEY = Uint8Array.of(0, 0, PROTOCOL, 0, 0);

@@ -17,12 +17,23 @@ export type Signing = { readonly rule: SigningRule; readonly keys: readonly Zone
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
+type Cds = boolean | 'delete';
+
+/** `true`, `false` or `delete`. */
+const cds: Read<Cds> = described(
+  () => anyOf(schemaOf(boolean(), 'cds'), schemaOf(choice(['delete']), 'cds')),
+  (node, name, report) =>
+    node.kind === 'scalar' && node.text === 'delete'
+      ? 'delete'
+      : boolean({ hint: 'write true, false, or delete' })(node, name, report),
+);
+
 const readMap = map('dnssec', {
   keys: optional(text({ hint: 'a folder: keys: ./keys' })),
   denial: withDefault(choice(['nsec', 'compact']), 'nsec'),
   lifetime: withDefault(duration({ minMs: HOUR_MS, maxMs: 365 * DAY_MS }), 14 * DAY_MS),
   refresh: optional(duration({ minMs: 60_000, maxMs: 365 * DAY_MS })),
-  cds: withDefault(boolean(), true),
+  cds: withDefault(cds, true),
 });
 
 /** Values of `dnssec`; undefined if it is false. */
@@ -40,10 +51,6 @@ function readWritten(node: YamlNode, name: string, report: Report): Written | fa
   }
   const read = readMap(node, name, report);
   if (!read) return undefined;
-  if (read.denial === 'compact') {
-    const message = 'denial: compact (RFC 9824) is not in this version';
-    report.error('PH396', message, nodePlace(node), 'leave denial out: the default is nsec');
-  }
   // RFC 6781 4.4.2: after a missed refresh, operators need time before the signatures end.
   if (read.refresh !== undefined && read.refresh > read.lifetime * 0.8) {
     const message = 'refresh must be at most 80 % of lifetime: signatures would end before they are made again';
@@ -72,7 +79,8 @@ export function signingOf(
     keys: written.keys === undefined ? resolve(stateDir, 'keys') : resolve(folder, written.keys),
     lifetimeSeconds: Math.floor(written.lifetime / 1000),
     refreshSeconds: Math.floor((written.refresh ?? written.lifetime / 2) / 1000),
-    publishesCds: written.cds,
+    cds: written.cds === 'delete' ? 'delete' : written.cds ? 'publish' : 'none',
+    denial: written.denial === 'compact' ? 'compact' : 'nsec',
   };
   try {
     const { keys, faults } = readKeys(rule.keys, apex);

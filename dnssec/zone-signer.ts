@@ -6,11 +6,14 @@ import { createHash } from 'node:crypto';
 import { readCacheEntry, writeCacheEntry, type CacheFolders, type CacheKind } from '../config/cache-entry.ts';
 import { allocateEntry, ENTRY_HEADER_OCTETS } from '../config/entry-header.ts';
 import { canonical, type Name } from '../wire/name.ts';
-import { withSoaSerial } from '../wire/rdata.ts';
 import { TYPE } from '../wire/types.ts';
-import { dsData } from './dnskey.ts';
+import { DELETE_CDNSKEY, DELETE_CDS, dsData } from './dnskey.ts';
 import type { ZoneKey } from './key-files.ts';
-import { rrsigHead, signedOctets, type SignedSet, type Validity } from './rrsig.ts';
+import { nextEvent, rolesOf } from './key-times.ts';
+import type { OnlineZone } from './online-signer.ts';
+import { createRrsigMaker, type MadeSignatures, type RrsigMaker } from './rrsig-maker.ts';
+import { expirationOf, inceptionOf, type SignedSet } from './rrsig.ts';
+import { createSignatureStore, storeFrom } from './signature-store.ts';
 
 /** `dnssec` of a zone file, with all defaults. */
 export type SigningRule = {
@@ -18,17 +21,19 @@ export type SigningRule = {
   readonly keys: string;
   readonly lifetimeSeconds: number;
   readonly refreshSeconds: number;
-  /** Whether CDS and CDNSKEY are published (RFC 7344). */
-  readonly publishesCds: boolean;
+  /** What CDS and CDNSKEY ask the parent for (RFC 7344): the DS of the zone's keys, or none. `none`: no CDS. */
+  readonly cds: 'publish' | 'delete' | 'none';
+  /** How names and types that do not exist are denied: by a chain of NSEC records, or as RFC 9824 says. */
+  readonly denial: Denial;
 };
 
-export type ZoneSigner = {
+export type Denial = 'nsec' | 'compact';
+
+export type ZoneSigner = RrsigMaker & {
   /** DNSKEY, and CDS and CDNSKEY if they are published: RRsets of the apex. */
   readonly apexSets: readonly Omit<SignedSet, 'owner'>[];
-  /** RRSIG data for an RRset: one for each key that signs its type. */
-  readonly sign: (set: SignedSet) => readonly Uint8Array[];
-  /** RRSIG data for the SOA that was signed last, with another serial. */
-  readonly signSerial: (serial: number) => readonly Uint8Array[];
+  /** An estimate of the time in seconds that one core needs for the signatures of so many RRsets. */
+  readonly expectedSeconds: (sets: number) => number;
   /** Changes whenever the signatures change: for `soa.serial: auto`. */
   readonly epoch: string;
   /** Seconds since 1970: the time at which all signatures must be made again. */
@@ -38,37 +43,41 @@ export type ZoneSigner = {
   /** Keeps the signatures for the next start. */
   readonly keep: (cache: CacheFolders) => void;
   readonly state: SigningState;
+  readonly denial: Denial;
+  /** For answering threads: undefined unless `denial` is `compact`. */
+  readonly online: OnlineZone | undefined;
   /** Whether the clock is behind the time at which the signatures were made. */
   readonly isClockBehind: boolean;
-};
+  readonly apex: Name;
+  /** See `entryWords`. */
+  readonly entryKeys: readonly string[];
+} & Pick<SigningInfo, 'keysDigest' | 'cds'>;
 
 /** Times are seconds since 1970. */
 export type SigningInfo = {
+  readonly denial: Denial;
   readonly signedAt: number;
   readonly refreshAt: number;
   /** The earliest end of a signature. */
   readonly expiresAt: number;
   /** The keys that sign. */
   readonly keys: readonly { readonly tag: number; readonly algorithm: number; readonly isEntryPoint: boolean }[];
+  /** Equal on nodes that publish the same keys, sign with the same keys, and want the same CDS. */
+  readonly keysDigest: string;
+  /** `withheld`: the nodes of a fleet do not agree on the keys, so there is no CDS and no CDNSKEY. */
+  readonly cds: 'published' | 'withheld' | 'none';
 };
 
 /** The state that a later load of the zone uses again. */
-export type SigningState = {
+export type SigningState = MadeSignatures & {
   /** Seconds since 1970: the time of signing that all signatures have in common. */
   readonly signedAt: number;
-  /** The signatures in use, by the digest of the signed octets and the public key. */
-  readonly signatures: Map<string, Uint8Array>;
-  /** The number of signatures that were made. */
-  made: number;
+  /** A digest of the keys that sign, and of the lifetime. */
+  readonly basis: string;
 };
 
-/** RFC 6781 4.4.2: clocks of resolvers differ. */
-const BACKDATED_SECONDS = 3600;
 /** Of DNSKEY, CDS and CDNSKEY. */
 export const KEY_TTL_SECONDS = 3600;
-/** A signature ends up to this share of the lifetime earlier, so that not all end at once. */
-const JITTER = 0.1;
-const DIGEST_OCTETS = 32;
 
 /** The cache keeps this many entries, of all zones together. */
 const SIGNATURES: CacheKind = { kind: 'signatures', keep: 100_000 };
@@ -76,7 +85,7 @@ const SIGNATURES: CacheKind = { kind: 'signatures', keep: 100_000 };
 export type SignerInput = {
   readonly apex: Name;
   readonly rule: SigningRule;
-  /** At least one of them signs: see `activeKeys`. */
+  /** At least one of them signs: see `rolesOf`. */
   readonly keys: readonly ZoneKey[];
   /** The state of the previous load; undefined: the state in the cache is used. */
   readonly before: SigningState | undefined;
@@ -86,98 +95,94 @@ export type SignerInput = {
    * Whether other nodes sign the zone too. Then the calendar sets the times of signing, so that all nodes use the same.
    */
   readonly isShared: boolean;
+  /** If it is shared: the digest of the keys with which all nodes sign; undefined if they do not agree. */
+  readonly agreedKeys?: string | undefined;
 };
-
-/** The keys that sign at a time. */
-export function activeKeys(keys: readonly ZoneKey[], nowSeconds: number): readonly ZoneKey[] {
-  return keys.filter(({ times: { activate, inactive, delete: deleted } }) => {
-    const end = Math.min(inactive ?? Infinity, deleted ?? Infinity);
-    return (activate ?? 0) <= nowSeconds && nowSeconds < end;
-  });
-}
-
-/** The keys whose DNSKEY is in the zone at a time. */
-function publishedKeys(keys: readonly ZoneKey[], nowSeconds: number): readonly ZoneKey[] {
-  return keys.filter((key) => isPublished(key, nowSeconds));
-}
-
-/** Whether the key's DNSKEY is in the zone at a time. */
-export function isPublished({ times: { publish, activate, delete: deleted } }: ZoneKey, nowSeconds: number): boolean {
-  return Math.min(publish ?? activate ?? 0, activate ?? Infinity) <= nowSeconds && nowSeconds < (deleted ?? Infinity);
-}
-
-/** The next time at which a key changes its state; Infinity without one. */
-function nextEvent(keys: readonly ZoneKey[], nowSeconds: number): number {
-  const times = keys.flatMap(({ times: each }) => [each.publish, each.activate, each.inactive, each.delete]);
-  return Math.min(...times.flatMap((time) => (time !== undefined && time > nowSeconds ? time : [])), Infinity);
-}
 
 export function createZoneSigner(input: SignerInput): ZoneSigner {
   const { apex, rule, keys, cache, nowSeconds, isShared } = input;
-  const published = publishedKeys(keys, nowSeconds);
-  const active = activeKeys(keys, nowSeconds);
-  const entryPoints = active.filter(({ isEntryPoint }) => isEntryPoint);
-  const others = active.filter(({ isEntryPoint }) => !isEntryPoint);
-  // If all keys are of one kind, they sign everything.
-  const forKeys = entryPoints.length > 0 ? entryPoints : others;
-  const forData = others.length > 0 ? others : entryPoints;
-  const cacheKey = createHash('sha256').update('signatures 1\n').update(canonical(apex)).digest();
+  const { published, active, forKeys, forData, forParent } = rolesOf(keys, nowSeconds);
+  const cacheKey = createHash('sha256').update('signatures 2\n').update(canonical(apex)).digest();
   const before = input.before ?? readState(cache, cacheKey);
-  const keysDigest = digestOf(...active.map(({ dnskey }) => dnskey));
+  const basis = digestOf(...active.map(({ dnskey }) => dnskey), Buffer.from(String(rule.lifetimeSeconds)));
   // Also true if the clock was set back: signatures made at that earlier time might already have expired.
   const isCurrent = before !== undefined && nowSeconds < before.signedAt + rule.refreshSeconds;
-  const signedAt = isShared ? periodStart(apex, rule, nowSeconds) : isCurrent ? before.signedAt : nowSeconds;
-  const state: SigningState = { signedAt, signatures: new Map(), made: 0 };
-  const inception = signedAt - BACKDATED_SECONDS;
+  // A clock behind would lead to a period whose signatures may have expired.
+  const begin = isShared ? Math.max(periodStart(apex, rule, nowSeconds), laterSigning(before, nowSeconds)) : nowSeconds;
+  const signedAt = isCurrent && !isShared ? before.signedAt : begin;
+  const state: SigningState = { signedAt, basis, signatures: createSignatureStore(before?.signatures.count), made: 0 }; // prettier-ignore
   const refreshAt = Math.min(signedAt + rule.refreshSeconds, nextEvent(keys, nowSeconds));
-  let expiresAt = Infinity;
-  let soa: SignedSet | undefined;
-
-  const sign = (set: SignedSet): readonly Uint8Array[] => {
-    const validity: Validity = { inception, expiration: expirationOf(set, signedAt, rule.lifetimeSeconds) };
-    expiresAt = Math.min(expiresAt, validity.expiration);
-    if (set.type === TYPE.SOA) soa = set;
-    const isOfKeys = set.type === TYPE.DNSKEY || set.type === TYPE.CDS || set.type === TYPE.CDNSKEY;
-    return (isOfKeys ? forKeys : forData).map((key) => {
-      const head = rrsigHead(set, validity, { algorithm: key.algorithm.number, tag: key.tag, signer: apex });
-      const octets = signedOctets(head, set);
-      const digest = digestOf(key.dnskey, octets);
-      let signature = state.signatures.get(digest) ?? before?.signatures.get(digest);
-      if (!signature) {
-        signature = key.algorithm.sign(octets, key.privateKey);
-        state.made++;
-      }
-      state.signatures.set(digest, signature);
-      return Uint8Array.from(Buffer.concat([head, signature]));
-    });
-  };
-  const points = entryPoints.length > 0 ? entryPoints : active;
-  const cds = rule.publishesCds
-    ? [
-        { type: TYPE.CDS, ttlSeconds: KEY_TTL_SECONDS, rdata: points.map(({ dnskey }) => dsData(apex, dnskey)) },
-        { type: TYPE.CDNSKEY, ttlSeconds: KEY_TTL_SECONDS, rdata: points.map(({ dnskey }) => dnskey) },
-      ]
-    : [];
+  const maker = createRrsigMaker({
+    ...{ signer: canonical(apex), active, forKeys, forData, state, before },
+    validityOf: (set) => ({
+      inception: inceptionOf(signedAt),
+      expiration: expirationOf(set, signedAt, rule.lifetimeSeconds),
+    }),
+  });
+  const keysDigest = digestOfRoles([published, forKeys, forData, forParent], rule);
+  // RFC 8078 and 7344 6.1: a parent may act on the CDS of any one name server.
+  const isWithheld = isShared && rule.cds !== 'none' && input.agreedKeys !== keysDigest;
+  const cds = isWithheld ? [] : cdsSets(apex, rule, forParent);
+  const cdsState = isWithheld ? 'withheld' : rule.cds === 'none' ? 'none' : 'published';
   return {
     apexSets: [
       { type: TYPE.DNSKEY, ttlSeconds: KEY_TTL_SECONDS, rdata: published.map(({ dnskey }) => dnskey) },
       ...cds,
     ],
-    sign,
-    signSerial: (serial) => (soa ? sign({ ...soa, rdata: soa.rdata.map((data) => withSoaSerial(data, serial)) }) : []),
-    epoch: `${signedAt} ${keysDigest} ${String(rule.publishesCds)} ${rule.lifetimeSeconds} ${digestOf(...published.map(({ dnskey }) => dnskey))}`,
+    ...maker,
+    expectedSeconds: (sets) => {
+      const isKept = before !== undefined && before.signedAt === signedAt && before.basis === basis;
+      const missing = Math.max(0, sets - (isKept ? before.signatures.count / forData.length : 0));
+      return forData.reduce((sum, { algorithm }) => sum + algorithm.microseconds, 0) * missing * 1e-6;
+    },
+    epoch: `${signedAt} ${basis} ${rule.denial} ${digestOf(...[...published.map(({ dnskey }) => dnskey), ...cds.flatMap(({ rdata }) => rdata)])}`,
     refreshAt,
     describe: () => ({
-      ...{ signedAt, refreshAt, expiresAt },
+      ...{ denial: rule.denial, signedAt, refreshAt, expiresAt: maker.expiresAt(), keysDigest, cds: cdsState },
       keys: active.map(({ tag, algorithm, isEntryPoint }) => ({ tag, algorithm: algorithm.number, isEntryPoint })),
     }),
     keep: (folders) => {
-      const isSame = before !== undefined && state.made === 0 && before.signatures.size === state.signatures.size;
+      const isSame = before !== undefined && state.made === 0 && before.signatures.count === state.signatures.count;
       if (!isSame) writeState(folders, cacheKey, state);
     },
-    state,
+    ...{ state, denial: rule.denial, apex, keysDigest, cds: cdsState, entryKeys: entryWords(forKeys) },
+    online: rule.denial === 'compact' ? { apex: canonical(apex), signedAt, lifetimeSeconds: rule.lifetimeSeconds, keys: forData.map(onlineKey) } : undefined, // prettier-ignore
     isClockBehind: signedAt > nowSeconds,
   };
+}
+
+/** The keys to which the parent's DS may refer, as `13/12345`. */
+export function entryWords(keys: readonly ZoneKey[]): readonly string[] {
+  const points = keys.filter(({ isEntryPoint }) => isEntryPoint);
+  return (points.length > 0 ? points : keys).map(({ algorithm, tag }) => `${algorithm.number}/${tag}`);
+}
+
+/** The time of signing of the previous load, if the clock is behind it. */
+function laterSigning(before: SigningState | undefined, nowSeconds: number): number {
+  return before !== undefined && before.signedAt > nowSeconds ? before.signedAt : -Infinity;
+}
+
+/** CDS and CDNSKEY (RFC 7344 4, RFC 8078 4). */
+function cdsSets(apex: Name, { cds }: SigningRule, keys: readonly ZoneKey[]): readonly Omit<SignedSet, 'owner'>[] {
+  if (cds === 'none') return [];
+  const isDelete = cds === 'delete';
+  return [
+    {
+      type: TYPE.CDS,
+      ttlSeconds: KEY_TTL_SECONDS,
+      rdata: isDelete ? [DELETE_CDS] : keys.map(({ dnskey }) => dsData(apex, dnskey)),
+    },
+    {
+      type: TYPE.CDNSKEY,
+      ttlSeconds: KEY_TTL_SECONDS,
+      rdata: isDelete ? [DELETE_CDNSKEY] : keys.map(({ dnskey }) => dnskey),
+    },
+  ];
+}
+
+function onlineKey({ algorithm, tag, privateKey, dnskey }: ZoneKey): OnlineZone['keys'][number] {
+  const signatureOctets = algorithm.signatureOctets(dnskey.subarray(4));
+  return { algorithm: algorithm.number, tag, privateKey, signatureOctets };
 }
 
 /** The start of the present period of `refresh`. It depends on the zone, so that not all zones are signed at once. */
@@ -186,41 +191,36 @@ function periodStart(apex: Name, { refreshSeconds }: SigningRule, nowSeconds: nu
   return Math.floor((nowSeconds - phase) / refreshSeconds) * refreshSeconds + phase;
 }
 
-/** Seconds since 1970. The jitter depends on owner and type, so that every node and every start has the same. */
-function expirationOf({ owner, type }: SignedSet, signedAt: number, lifetimeSeconds: number): number {
-  const hash = createHash('sha256')
-    .update(canonical(owner))
-    .update(Uint8Array.of(type >> 8, type & 0xff))
-    .digest();
-  const share = (hash.readUInt32BE(0) / 2 ** 32) * JITTER;
-  return signedAt + Math.floor(lifetimeSeconds * (1 - share));
-}
-
 function digestOf(...parts: readonly Uint8Array[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest('latin1');
+  const state = createHash('sha256');
+  for (const part of parts) state.update(part);
+  return state.digest('latin1');
 }
 
-/**
- * Writes the time of signing and the number of signatures; for each: its digest, its length in two octets, the
- * signature.
- */
-function writeState(folders: CacheFolders, key: Uint8Array, { signedAt, signatures }: SigningState): void {
-  let octets = 16;
-  for (const signature of signatures.values()) octets += DIGEST_OCTETS + 2 + signature.length;
+const KEYS_DIGEST_DIGITS = 16;
+
+function digestOfRoles(roles: readonly (readonly ZoneKey[])[], { cds }: SigningRule): string {
+  const state = createHash('sha256').update(`${cds}\n`);
+  for (const keys of roles) {
+    for (const { dnskey } of keys) state.update(dnskey).update('\n');
+    state.update('\n');
+  }
+  return state.digest('hex').slice(0, KEYS_DIGEST_DIGITS);
+}
+
+/** The time of signing, the number of signatures, the basis; then the entries of the store. */
+const HEAD = { SIGNED_AT: 0, COUNT: 8, USED: 12, BASIS: 16, OCTETS: 48 } as const;
+
+function writeState(folders: CacheFolders, key: Uint8Array, { signedAt, basis, signatures }: SigningState): void {
+  const octets = HEAD.OCTETS + signatures.used;
   // The checksum is over whole words.
   const memory = allocateEntry(Math.ceil(octets / 4) * 4, key, (size) => new ArrayBuffer(size));
   const out = Buffer.from(memory, ENTRY_HEADER_OCTETS);
-  out.writeDoubleBE(signedAt, 0);
-  out.writeUInt32BE(signatures.size, 8);
-  let at = 16;
-  for (const [digest, signature] of signatures) {
-    at += out.write(digest, at, 'latin1');
-    at = out.writeUInt16BE(signature.length, at);
-    out.set(signature, at);
-    at += signature.length;
-  }
+  out.writeDoubleBE(signedAt, HEAD.SIGNED_AT);
+  out.writeUInt32BE(signatures.count, HEAD.COUNT);
+  out.writeUInt32BE(signatures.used, HEAD.USED);
+  out.write(basis, HEAD.BASIS, 'latin1');
+  out.set(signatures.octets.subarray(0, signatures.used), HEAD.OCTETS);
   writeCacheEntry(folders, SIGNATURES, memory);
 }
 
@@ -228,14 +228,11 @@ function readState(folders: CacheFolders, key: Uint8Array): SigningState | undef
   const memory = readCacheEntry(folders, SIGNATURES, key, (size) => new ArrayBuffer(size));
   if (!memory) return undefined;
   const from = Buffer.from(memory, ENTRY_HEADER_OCTETS);
-  const signatures = new Map<string, Uint8Array>();
-  let at = 16;
-  for (let left = from.readUInt32BE(8); left > 0; left--) {
-    const digest = from.toString('latin1', at, at + DIGEST_OCTETS);
-    const octets = from.readUInt16BE(at + DIGEST_OCTETS);
-    at += DIGEST_OCTETS + 2;
-    signatures.set(digest, Uint8Array.from(from.subarray(at, at + octets)));
-    at += octets;
-  }
-  return { signedAt: from.readDoubleBE(0), signatures, made: 0 };
+  const entries = new Uint8Array(memory, ENTRY_HEADER_OCTETS + HEAD.OCTETS, from.readUInt32BE(HEAD.USED));
+  return {
+    signedAt: from.readDoubleBE(HEAD.SIGNED_AT),
+    basis: from.toString('latin1', HEAD.BASIS, HEAD.OCTETS),
+    signatures: storeFrom(entries, from.readUInt32BE(HEAD.COUNT)),
+    made: 0,
+  };
 }

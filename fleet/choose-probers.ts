@@ -31,9 +31,8 @@ export function isProber(target: number, own: number, seeds: readonly number[], 
   const score = scoreOf(target, own);
   let better = 0;
   for (const seed of seeds) {
-    const other = scoreOf(target, seed);
-    // If scores are equal, the lower seed comes first, so that all nodes choose the same probers.
-    if (other > score || (other === score && seed < own)) better += 1;
+    // Different seeds have different scores: each step of `scoreOf` is a bijection of 32-bit numbers.
+    if (scoreOf(target, seed) > score) better += 1;
     if (better >= wanted) return false;
   }
   return true;

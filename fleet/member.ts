@@ -564,14 +564,14 @@ function forgetVotes(peer: Peer): void {
 /** Takes the votes of a full heartbeat. Returns the targets to recount. */
 function takeBody(state: State, peer: Peer, head: Head, body: Uint8Array): readonly number[] {
   if (head.held === undefined) return [];
+  const touched: number[] = [];
   if (peer.list !== head.list) {
     if (head.list !== state.list) {
       askList(state, peer);
       return [];
     }
-    setList(state, peer, head.list, state.digests);
+    touched.push(...setList(state, peer, head.list, state.digests));
   }
-  const touched: number[] = [];
   // Most heartbeats have the same body as the previous one.
   if (!peer.isBodyTaken || Buffer.compare(body, peer.body) !== 0) {
     peer.order.forEach((index, at) => {
@@ -634,18 +634,25 @@ function hearList(
   const peer = state.peers.get(node);
   // A list that does not match its digest would put votes on the wrong targets.
   if (peer === undefined || listDigest(digests) !== list) return;
-  setList(state, peer, list, digests);
+  for (const index of setList(state, peer, list, digests)) recount(state, index);
   peer.order.forEach((index, at) => {
     const reason = reasons[at];
     if (index >= 0 && reason !== undefined) peer.reasons.set(index, reason);
   });
 }
 
-function setList(state: State, peer: Peer, list: string, digests: readonly TargetDigest[]): void {
+/**
+ * The peer's votes hold until its next full heartbeat. Returns the targets that are not in the list, to recount them.
+ */
+function setList(state: State, peer: Peer, list: string, digests: readonly TargetDigest[]): readonly number[] {
+  const { votes, held } = peer;
+  const listed = list === state.list ? state.indexOf : new Set(digests);
+  const kept = state.digests.map((digest, index) => (listed.has(digest) ? index : -1));
   peer.list = list;
   peer.digests = digests;
   peer.body = NO_VOTES;
-  alignPeer(state, peer);
+  alignPeer(state, peer, kept);
+  return kept.flatMap((at, index) => (at < 0 && (votes[index] !== VOTE.UNKNOWN || held.has(index)) ? [index] : []));
 }
 
 /**

@@ -28,6 +28,13 @@ export class OrderNotKept extends Error {
   override readonly name = 'OrderNotKept';
 }
 
+/** Another order was stored after the one that this order was made from. */
+export class OrderOvertaken extends OrderNotKept {
+  constructor() {
+    super('another node gave an order at the same time');
+  }
+}
+
 export type OrderBook = {
   /** Takes the entry and returns true if it is newer than the known one; otherwise returns false. */
   readonly take: (entry: OrderEntry) => boolean;

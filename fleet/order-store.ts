@@ -16,6 +16,7 @@ import {
   storedEntry,
   ORDER_VERSION,
   OrderNotKept,
+  OrderOvertaken,
   type OrderBook,
   type OrderEntry,
   type OrderValue,
@@ -33,8 +34,11 @@ const MOST_PAUSE_MS = 2000;
 /** How long `put` tries to store an order. */
 const PUT_MS = 5000;
 export type OrderStore = {
-  /** Stores an order for the fleet. Resolves to its entry, which the book then has. Rejects with OrderNotKept. */
-  readonly put: (key: string, order: unknown) => Promise<OrderEntry>;
+  /**
+   * Stores an order for the fleet. Resolves to its entry, which the book then has. Rejects with OrderNotKept; with
+   * OrderOvertaken if the newest order of the key is not that of the revision `replaces`, which is 0 for a first order.
+   */
+  readonly put: (key: string, order: unknown, replaces?: number) => Promise<OrderEntry>;
   /** Call on each new connection. Resolves when all stored orders have been taken, or at the next `detach`. */
   readonly attach: (connection: NatsConnection) => Promise<void>;
   /** Call when the connection is lost. */
@@ -129,14 +133,15 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
         void run(connection, own, resolve).finally(resolve);
       });
     },
-    put: async (key, order) => {
+    put: async (key, order, replaces) => {
       const untilMs = performance.now() + PUT_MS;
       for (;;) {
         if (session === undefined) throw new OrderNotKept('NATS cannot be reached');
         let why = problem ?? 'the orders have not been read yet';
         try {
-          if (bucket !== undefined) return await put(bucket, key, order);
+          if (bucket !== undefined) return await put(bucket, key, order, replaces);
         } catch (error) {
+          if (error instanceof OrderOvertaken) throw error;
           why = isOvertaken(error) ? 'other nodes changed the same target at the same time' : messageOf(error);
           if (error instanceof PermissionViolationError) throw new OrderNotKept(why);
           if (!isOvertaken(error)) session.wake();
@@ -157,7 +162,7 @@ function createOrderFiler({ node, book, now, taken, warn }: OrderStoreOptions): 
   /** Reads all orders, and writes back what the bucket lost. True if one of them was new. */
   readonly reread: (bucket: OrderBucket) => Promise<boolean>;
   /** Writes a new order, and takes it. */
-  readonly put: (bucket: OrderBucket, key: string, order: unknown) => Promise<OrderEntry>;
+  readonly put: (bucket: OrderBucket, key: string, order: unknown, replaces?: number) => Promise<OrderEntry>;
 } {
   /** True if it is newer. */
   const take = (entry: OrderEntry): boolean => {
@@ -198,9 +203,10 @@ function createOrderFiler({ node, book, now, taken, warn }: OrderStoreOptions): 
       if (!isOvertaken(error)) throw error;
     }
   };
-  const put = async (kv: OrderBucket, key: string, order: unknown): Promise<OrderEntry> => {
+  const put = async (kv: OrderBucket, key: string, order: unknown, replaces?: number): Promise<OrderEntry> => {
     const stored = await kv.get(key);
     if (stored !== undefined) heard(stored);
+    if (replaces !== undefined && (book.get(key)?.revision ?? 0) !== replaces) throw new OrderOvertaken();
     const value: OrderValue = { version: ORDER_VERSION, revision: book.highest() + 1, order, at: now(), node };
     const revision = await kv.write(key, encode(value), stored?.revision);
     const entry = { key, revision: Math.max(revision, value.revision), order, at: value.at, node };

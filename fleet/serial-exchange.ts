@@ -7,7 +7,7 @@
  * - A node keeps all serials that it has heard, also in `state_dir`: content that no node serves at the moment keeps
  *   its serial.
  */
-import { recordIn } from '../config/unknown-values.ts';
+import { isRecord, recordIn } from '../config/unknown-values.ts';
 import type { Clock } from '../health/clock.ts';
 import { isLaterSerial, latestSerial, serialAfter } from '../wire/serial.ts';
 
@@ -27,7 +27,8 @@ const FETCH_ATTEMPTS = 3;
 /** If no node serves the latest content of a zone for this time, the content that is served gets a later serial. */
 const ABANDONED_TICKS = 30;
 
-export type ZoneContent = { readonly content: string; readonly serial: number };
+/** `keys`: a digest of the keys that sign the zone; undefined if it is not signed. */
+export type ZoneContent = { readonly content: string; readonly serial: number; readonly keys?: string | undefined };
 /** By zone: the latest serial of each content. */
 export type ZoneSerials = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
@@ -40,8 +41,17 @@ type Message = {
   readonly edition: number;
   /** The changes since the previous edition. If they are absent, the receiver asks for all contents. */
   readonly changes?: readonly Row[] | undefined;
+  readonly keys?: Keys | undefined;
 };
-type Page = { readonly run: string; readonly edition: number; readonly total: number; readonly rows: readonly Row[] };
+/** By zone of the rows: the `keys` of its content. Nodes of earlier versions do not send them, and ignore them. */
+type Keys = Readonly<Record<string, string>>;
+type Page = {
+  readonly run: string;
+  readonly edition: number;
+  readonly total: number;
+  readonly rows: readonly Row[];
+  readonly keys: Keys;
+};
 
 /** `edition` is -1 until the peer has sent the contents that it serves. */
 type Peer = { run: string; edition: number; readonly serves: Map<string, ZoneContent> };
@@ -141,9 +151,9 @@ export function createSerialExchange(options: SerialExchangeOptions): SerialExch
 function serve(state: State, zones: ReadonlyMap<string, ZoneContent>): void {
   const before = state.own;
   state.own = zones;
-  const changed = [...zones].filter(([zone, { content, serial }]) => {
+  const changed = [...zones].filter(([zone, { content, serial, keys }]) => {
     const served = before.get(zone);
-    return served?.content !== content || served.serial !== serial;
+    return served?.content !== content || served.serial !== serial || served.keys !== keys;
   });
   const removed = [...before.keys()].filter((zone) => !zones.has(zone));
   const rows = [...changed.map(([zone]) => rowOf(state, zone)), ...removed.map((zone): Row => [zone, []])];
@@ -161,8 +171,20 @@ function rowOf({ own, memory }: State, zone: string): Row {
   return [zone, [[served.content, served.serial], ...others]];
 }
 
-function tell({ options: { node, run, send }, edition }: State, changes?: readonly Row[]): void {
-  send(Buffer.from(JSON.stringify({ version: SERIAL_MESSAGE_VERSION, node, run, edition, changes })));
+function tell(state: State, changes?: readonly Row[]): void {
+  const { options, edition } = state;
+  const { node, run, send } = options;
+  const keys = changes && keysOf(state, changes);
+  send(Buffer.from(JSON.stringify({ version: SERIAL_MESSAGE_VERSION, node, run, edition, changes, keys })));
+}
+
+function keysOf({ own }: State, rows: readonly Row[]): Keys {
+  return Object.fromEntries(
+    rows.flatMap(([zone]): (readonly [string, string])[] => {
+      const keys = own.get(zone)?.keys;
+      return keys === undefined ? [] : [[zone, keys]];
+    }),
+  );
 }
 
 function greet(state: State): void {
@@ -179,11 +201,12 @@ function pageOf(state: State, request: Uint8Array): Uint8Array {
   const from = recordIn(request)?.['from'];
   const start = isCount(from) ? from : 0;
   const rows = [...own.keys()].slice(start, start + ZONES_PER_MESSAGE).map((zone) => rowOf(state, zone));
-  const page = { version: SERIAL_MESSAGE_VERSION, run: options.run, edition, total: own.size, rows };
+  const keys = keysOf(state, rows);
+  const page = { version: SERIAL_MESSAGE_VERSION, run: options.run, edition, total: own.size, rows, keys };
   return Buffer.from(JSON.stringify(page));
 }
 
-function hear(state: State, { node, run, edition, changes }: Message): void {
+function hear(state: State, { node, run, edition, changes, keys }: Message): void {
   const peer = state.peers.get(node);
   // A new or restarted peer does not know this node's edition.
   if (peer?.run !== run) greet(state);
@@ -191,7 +214,7 @@ function hear(state: State, { node, run, edition, changes }: Message): void {
     if (peer.edition >= edition) return;
     if (peer.edition + 1 === edition && changes !== undefined) {
       peer.edition = edition;
-      take(state, peer, changes);
+      take(state, peer, changes, keys);
       return;
     }
   }
@@ -200,10 +223,12 @@ function hear(state: State, { node, run, edition, changes }: Message): void {
   fetchNext(state);
 }
 
-function take(state: State, peer: Peer, rows: readonly Row[]): void {
+function take(state: State, peer: Peer, rows: readonly Row[], keys: Keys = {}): void {
   for (const [zone, [first]] of rows) {
     if (first === undefined) peer.serves.delete(zone);
-    else if (peer.serves.size < MAX_ZONES) peer.serves.set(zone, { content: first[0], serial: first[1] });
+    else if (peer.serves.size < MAX_ZONES) {
+      peer.serves.set(zone, { content: first[0], serial: first[1], keys: keys[zone] });
+    }
   }
   if (learn(state, rows)) state.options.learned();
 }
@@ -229,17 +254,19 @@ async function fetchAll(state: State, name: string): Promise<void> {
   const { ask } = state.options;
   for (let attempt = 0; attempt < FETCH_ATTEMPTS; attempt++) {
     const rows: Row[] = [];
+    const keys: Record<string, string> = {};
     for (let first: Page | undefined; ;) {
       const page = readPage(await ask(name, Buffer.from(JSON.stringify({ from: rows.length }))));
       first ??= page;
       // No answer, or the peer has changed meanwhile.
       if (page === undefined || page.run !== first?.run || page.edition !== first.edition) break;
       rows.push(...page.rows);
+      Object.assign(keys, page.keys);
       if (page.rows.length === 0 && rows.length < page.total) break;
       if (rows.length < page.total && rows.length < MAX_ZONES) continue;
       const peer: Peer = { run: page.run, edition: page.edition, serves: new Map() };
       state.peers.set(name, peer);
-      take(state, peer, rows);
+      take(state, peer, rows, keys);
       return;
     }
   }
@@ -324,22 +351,29 @@ function createMemory(): Memory {
 
 /** Undefined for a message of another version or form: it is ignored. */
 function readMessage(octets: Uint8Array): Message | undefined {
-  const { version, node, run, edition, changes } = recordIn(octets) ?? {};
+  const { version, node, run, edition, changes, keys } = recordIn(octets) ?? {};
   if (version !== SERIAL_MESSAGE_VERSION || !isShort(node) || !isShort(run) || !isCount(edition)) return undefined;
   if (changes === undefined) return { node, run, edition };
   const rows = rowsOf(changes);
-  return Array.isArray(changes) && rows.length === changes.length ? { node, run, edition, changes: rows } : undefined;
+  return Array.isArray(changes) && rows.length === changes.length
+    ? { node, run, edition, changes: rows, keys: keysIn(keys) }
+    : undefined;
 }
 
 function readPage(octets: Uint8Array | undefined): Page | undefined {
   if (octets === undefined) return undefined;
-  const { version, run, edition, total, rows } = recordIn(octets) ?? {};
+  const { version, run, edition, total, rows, keys } = recordIn(octets) ?? {};
   if (version !== SERIAL_MESSAGE_VERSION || !isShort(run) || !isCount(edition) || !isCount(total)) return undefined;
-  return { run, edition, total, rows: rowsOf(rows) };
+  return { run, edition, total, rows: rowsOf(rows), keys: keysIn(keys) };
 }
 
 function rowsOf(value: unknown): readonly Row[] {
   return Array.isArray(value) ? (value as readonly unknown[]).filter(isRow) : [];
+}
+
+function keysIn(value: unknown): Keys {
+  const entries = Object.entries(isRecord(value) ? value : {});
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => isShort(entry[1])));
 }
 
 const MAX_TEXT = 255;

@@ -8,25 +8,23 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Alarms } from '../config/alarms.ts';
-import { DEFAULT_FLEET_RULE } from '../config/fleet-rule.ts';
 import { readRegularFile } from '../config/read-file.ts';
 import type { FleetSettings } from '../config/settings.ts';
 import { codeOf, recordIn } from '../config/unknown-values.ts';
 import { createWriter } from '../health/atomic-file.ts';
 import { isoTime, type Clock } from '../health/clock.ts';
-import type { Electorate, ElectorateEvents, Voted } from '../health/electorate.ts';
-import { PROBED, type Probed } from '../health/health-table.ts';
-import { VOTE, type Vote } from './count.ts';
-import { createFleetAlarms, type SplitVerdict } from './fleet-alarms.ts';
-import { createMember, HEARTBEAT_MS, type Member, type MemberTarget, type PeerView } from './member.ts';
+import type { Electorate } from '../health/electorate.ts';
+import { createFleetAlarms } from './fleet-alarms.ts';
+import { createMember, HEARTBEAT_MS, type Member, type PeerView } from './member.ts';
 import { openLink, type NatsLink } from './nats-link.ts';
 import { createOrderBook, type OrderBook, type OrderEntry } from './order-book.ts';
 import { createOrderStore, type OrderStore } from './order-store.ts';
 import { createSerialExchange, type SerialExchange } from './serial-exchange.ts';
 import { createSharedFigures, type SharedFigures } from './shared-figures.ts';
 import { digestOf } from './target-digest.ts';
-import { dissentWords, type TargetVotes } from './verdict-words.ts';
+import type { TargetVotes } from './verdict-words.ts';
 import type { DrainAcknowledged, TargetDigest } from './vote-message.ts';
+import { createVoting, type Voting } from './voting.ts';
 
 /** The file in `state_dir` with the orders, nodes and serials that are known. */
 export const FLEET_FILE = 'fleet.json';
@@ -58,6 +56,8 @@ export type OrderTaker = {
    * target.
    */
   readonly drains: () => readonly DrainAcknowledged[];
+  /** The lowest revision of an order that this node has taken, and that is not in force yet. */
+  readonly pending?: () => number | undefined;
   /** Called with a report on a `push` check that another node received. */
   readonly reported: (report: PushReport) => void;
 };
@@ -89,8 +89,11 @@ export type Fleet = {
   readonly applied: () => number;
   /** Sets the taker of orders. Orders that arrive before are kept for it. */
   readonly obey: (taker: OrderTaker) => void;
-  /** Gives an order to the fleet. Rejects with OrderNotKept. */
-  readonly order: (key: string, order: unknown) => Promise<OrderEntry>;
+  /**
+   * Gives an order to the fleet. Rejects with OrderNotKept; with OrderOvertaken if the newest order of the key does not
+   * have the revision `replaces`.
+   */
+  readonly order: (key: string, order: unknown, replaces?: number) => Promise<OrderEntry>;
   readonly orders: () => readonly OrderEntry[];
   /** The newest order with the key. */
   readonly orderOf: (key: string) => OrderEntry | undefined;
@@ -149,8 +152,12 @@ export function startFleet(options: FleetOptions): Fleet {
   });
   electorate.attach(member);
   const configuration = createConfiguration(electorate, member);
+  const applied = (): number => {
+    const pending = orders.taker()?.pending?.();
+    return pending === undefined ? book.highest() : Math.min(book.highest(), pending - 1);
+  };
   const acknowledge = (): void => {
-    member.acknowledge(book.highest(), orders.taker()?.drains() ?? []);
+    member.acknowledge(applied(), orders.taker()?.drains() ?? []);
   };
 
   hearVotes(options, link, member, memory);
@@ -180,7 +187,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const stopHeart = startHeart(clock, (lateMs) => {
     member.late(lateMs);
     // The time for which answers may still name a drained target changes from beat to beat.
-    member.note(book.highest(), orders.taker()?.drains() ?? []);
+    member.note(applied(), orders.taker()?.drains() ?? []);
     member.beat();
     serials.tick(freshPeers(), knownPeers());
     figures.tick(freshPeers());
@@ -201,10 +208,10 @@ export function startFleet(options: FleetOptions): Fleet {
     probed: electorate.probed,
     config: configuration.digest,
     size: electorate.size,
-    applied: book.highest,
+    applied,
     obey: orders.obey,
     setConfig: configuration.describe,
-    order: (key, order) => store.put(key, order),
+    order: store.put,
     orders: book.entries,
     orderOf: book.get,
     acknowledge,
@@ -296,7 +303,7 @@ function openMemory({ stateDir, clock, alarms, warn }: FleetOptions): FleetMemor
  * Computes the digest of this node's zones and checks. Different digests tell nodes that their configurations differ.
  */
 function createConfiguration(
-  { face, digests }: ReturnType<typeof createVoting>,
+  { face, digests }: Voting,
   member: Member,
 ): { readonly electorate: Electorate; readonly digest: () => string; readonly describe: Fleet['setConfig'] } {
   let described: readonly string[] = [];
@@ -331,7 +338,7 @@ function createWatch(
     readonly link: NatsLink;
     readonly store: OrderStore;
     readonly book: OrderBook;
-    readonly electorate: ReturnType<typeof createVoting>;
+    readonly electorate: Voting;
     readonly member: Member;
     readonly config: () => string;
   },
@@ -469,137 +476,6 @@ function startHeart(clock: Clock, beat: (lateMs: number) => void): () => void {
   return () => {
     cancel();
   };
-}
-
-/** Translates between the keys of the health room and the digests that the members of a fleet exchange. */
-function createVoting(): {
-  readonly face: Electorate;
-  readonly attach: (member: Member) => void;
-  readonly changed: (digest: TargetDigest) => void;
-  readonly doubted: (digest: TargetDigest) => void;
-  readonly probing: (digest: TargetDigest) => void;
-  readonly loaded: (digest: TargetDigest, load: number) => void;
-  /** Sets the function that shares the loads that this node's probes read. */
-  readonly shareLoads: (share: (digest: TargetDigest, load: number) => void) => void;
-  readonly votesOn: (target: string) => TargetVotes | undefined;
-  readonly dissentOn: (target: string) => string | undefined;
-  readonly probed: () => number;
-  readonly size: () => number;
-  /** Of all targets, in an order that is the same on nodes with the same files. */
-  readonly digests: () => readonly TargetDigest[];
-  readonly splits: () => readonly SplitVerdict[];
-} {
-  let member: Member | undefined;
-  let events: ElectorateEvents | undefined;
-  let share: ((digest: TargetDigest, load: number) => void) | undefined;
-  let targets = new Map<TargetDigest, MemberTarget>();
-  let digestOfKey = new Map<string, TargetDigest>();
-  let keysOf = new Map<TargetDigest, string[]>();
-  let membersOf = new Map<string, readonly string[]>();
-  let keyOfTarget = new Map<string, string>();
-  const each = (digest: TargetDigest, tell: (key: string) => void): void => {
-    keysOf.get(digest)?.forEach(tell);
-  };
-  const digest = (key: string): TargetDigest => digestOfKey.get(key) ?? '';
-  const votes = (key: string): TargetVotes | undefined => {
-    const rule = targets.get(digest(key));
-    const count = member?.count(digest(key));
-    if (member === undefined || rule === undefined || count === undefined) return undefined;
-    return { rule, verdict: member.verdict(digest(key)), count, voters: member.voters(digest(key)) };
-  };
-  const dissent = (key: string): string | undefined => {
-    const found = member?.dissents(digest(key)) === true ? votes(key) : undefined;
-    return found && dissentWords(found);
-  };
-  const votesOn = (target: string): TargetVotes | undefined => {
-    const key = keyOfTarget.get(target);
-    return key === undefined ? undefined : votes(key);
-  };
-  return {
-    face: {
-      listen: (to) => {
-        events = to;
-      },
-      configure: (voted) => {
-        digestOfKey = new Map();
-        keysOf = new Map();
-        membersOf = new Map(voted.map(({ key, members }) => [key, members.map(({ target }) => target)]));
-        keyOfTarget = new Map(voted.flatMap(({ key, members }) => members.map(({ target }) => [target, key])));
-        const found = new Map<TargetDigest, MemberTarget>();
-        for (const each of voted) {
-          const inFiles = digestOf(each.inFiles);
-          // Commands with the same relative path in two folders are two checks.
-          const target = memberTargetOf(each, found.has(inFiles) ? digestOf(each.key) : inFiles);
-          digestOfKey.set(each.key, target.digest);
-          keysOf.set(target.digest, [...(keysOf.get(target.digest) ?? []), each.key]);
-          found.set(target.digest, target);
-        }
-        targets = found;
-        member?.configure([...found.values()]);
-      },
-      vote: (key, state, reason) => member?.vote(digest(key), voteOf(state), reason),
-      load: (key, load) => share?.(digest(key), load),
-      abstain: (abstains) => member?.abstain(abstains),
-      verdict: (key) => probedOf(member?.verdict(digest(key)) ?? VOTE.UNKNOWN),
-      isProbing: (key) => member?.isProbing(digest(key)) ?? true,
-      dissent,
-    },
-    attach: (to) => {
-      member = to;
-    },
-    changed: (target) => {
-      each(target, (key) => events?.changed(key));
-    },
-    doubted: (target) => {
-      each(target, (key) => events?.doubted(key));
-    },
-    probing: (target) => {
-      each(target, (key) => events?.probing(key));
-    },
-    loaded: (target, load) => {
-      each(target, (key) => events?.loaded?.(key, load));
-    },
-    shareLoads: (to) => {
-      share = to;
-    },
-    votesOn,
-    dissentOn: (target) => {
-      const key = keyOfTarget.get(target);
-      return key === undefined ? undefined : dissent(key);
-    },
-    size: () => targets.size,
-    digests: () => [...targets.keys()].sort(),
-    probed: () => member?.probed() ?? 0,
-    splits: () =>
-      (member?.splits() ?? []).flatMap((target) => {
-        const [key = ''] = keysOf.get(target) ?? [];
-        const counted = votes(key);
-        return counted === undefined ? [] : [{ key, targets: membersOf.get(key) ?? [], ...counted }];
-      }),
-  };
-}
-
-function memberTargetOf({ check, before }: Voted, digest: TargetDigest): MemberTarget {
-  const { quorum, probers, from, view } = check.fleet ?? DEFAULT_FLEET_RULE;
-  return {
-    digest,
-    quorum,
-    probers,
-    from: from && new Set(from),
-    view,
-    timeoutMs: check.timeoutMs,
-    before: voteOf(before),
-  };
-}
-
-function voteOf(state: Probed): Vote {
-  if (state === PROBED.UNKNOWN) return VOTE.UNKNOWN;
-  return state === PROBED.UP ? VOTE.UP : VOTE.DOWN;
-}
-
-function probedOf(vote: Vote): Probed {
-  if (vote === VOTE.UP) return PROBED.UP;
-  return vote === VOTE.DOWN ? PROBED.DOWN : PROBED.UNKNOWN;
 }
 
 async function askList(link: NatsLink, subject: string, member: Member, node: string): Promise<void> {

@@ -3,8 +3,13 @@
  */
 import { ENTRY_HEADER_OCTETS } from '../config/entry-header.ts';
 
-/** The nodes of an atlas, and the root of each family. */
-export type AtlasView = { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number };
+/** The nodes of an atlas, the root of each family, and the number of databases that it was made from. */
+export type AtlasView = {
+  readonly nodes: Int32Array;
+  readonly v4Root: number;
+  readonly v6Root: number;
+  readonly databases: number;
+};
 
 /** Columns of the header that follows that of the cache entry, in words. */
 export const PACKED = {
@@ -15,6 +20,7 @@ export const PACKED = {
   CLASSES: 4,
   TABLES: 5,
   LIST_OCTETS: 6,
+  DATABASES: 7,
   WORDS: 16,
 } as const;
 
@@ -31,5 +37,6 @@ export function viewAtlas(memory: SharedArrayBuffer): AtlasView {
     nodes: new Int32Array(memory, PACKED_NODES_AT, header[PACKED.NODE_WORDS] ?? 0),
     v4Root: header[PACKED.V4_ROOT] ?? -1,
     v6Root: header[PACKED.V6_ROOT] ?? -1,
+    databases: header[PACKED.DATABASES] ?? 0,
   };
 }

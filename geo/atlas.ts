@@ -30,6 +30,8 @@ export type Atlas = {
   readonly nodes: Int32Array;
   readonly v4Root: number;
   readonly v6Root: number;
+  /** How many databases it was made from. */
+  readonly databases: number;
   /** By class. */
   readonly locations: readonly Location[];
   /** The locations without the kinds of latency tables. */
@@ -111,7 +113,7 @@ export function buildAtlas(
   nodes = nodes.slice(0, count * ATLAS.WORDS);
   const { locations } = classes;
   const groups = groupNodes(nodes, locations.length);
-  return { nodes, v4Root, v6Root, locations, places: classes.places(), groups };
+  return { nodes, v4Root, v6Root, databases: databases.length, locations, places: classes.places(), groups };
 }
 
 /**

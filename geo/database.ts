@@ -40,6 +40,7 @@ export type DatabaseInfo = {
   readonly has: {
     readonly country: boolean;
     readonly subdivision: boolean;
+    readonly city: boolean;
     readonly point: boolean;
     readonly asn: boolean;
   };
@@ -175,7 +176,9 @@ function readDatabase(path: string, bytes: Buffer, report: Report, place: Place)
   if (major !== 2) {
     report.error(
       'PH405',
-      `${path} has version ${String(major)} of the mmdb format`,
+      typeof major === 'number'
+        ? `${path} has version ${major} of the mmdb format`
+        : `${path} states no version of the mmdb format`,
       place,
       'only version 2 is supported; download a file in version 2',
     );
@@ -229,6 +232,7 @@ function readDatabase(path: string, bytes: Buffer, report: Report, place: Place)
   const has = {
     country: records.some((record) => record.country !== ''),
     subdivision: records.some((record) => record.subdivision !== ''),
+    city: records.some((record) => record.city !== ''),
     point: records.some((record) => !Number.isNaN(record.latitude)),
     asn: records.some((record) => record.asn !== 0),
   };
@@ -280,7 +284,8 @@ function typeText(type: unknown): string {
 
 /** Equal records have equal keys. */
 export function recordKey(record: DatabaseRecord): string {
-  return `${record.country}|${record.subdivision}|${record.continent}|${record.latitude}|${record.longitude}|${record.asn}`;
+  const { country, subdivision, city, area, continent, latitude, longitude, asn } = record;
+  return `${country}|${subdivision}|${area}|${continent}|${latitude}|${longitude}|${asn}|${city}`;
 }
 
 /**

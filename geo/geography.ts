@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { NO_CACHE, readCacheEntry, writeCacheEntry, type CacheFolders, type CacheKind } from '../config/cache-entry.ts';
 import type { Report } from '../config/diagnostics.ts';
 import { allocateEntry, ENTRY_HEADER_OCTETS } from '../config/entry-header.ts';
-import { stampOf } from '../config/read-file.ts';
+import { readTail, stampOf } from '../config/read-file.ts';
 import type { GeoSettings } from '../config/settings.ts';
 import { ATLAS_FORMAT } from './atlas-format.ts';
 import {
@@ -84,8 +84,12 @@ export function openGeography(
   return { sources, info };
 }
 
-/** Entries with the facts of a database: some hundred octets each. */
+/** Entries with the digest and the facts of a database, by its stamp: some hundred octets each. */
+const STAMPS: CacheKind = { kind: 'stamp', keep: 16 };
+/** Entries with the facts only, by the digest. */
 const FACTS: CacheKind = { kind: 'database', keep: 16 };
+
+type Stamped = Pick<KnownDatabase, 'digest' | 'facts'>;
 
 function openSource(
   path: string,
@@ -97,19 +101,38 @@ function openSource(
   const stamp = stampOf(path);
   const same = known.find((each) => each.path === path && each.stamp === stamp && stamp !== '');
   if (same) return { known: same, decode: () => decodeAgain(path, report, options) };
+  const stamped = stamp === '' ? undefined : stampKey(path, stamp);
+  const remembered = stamped && (readEntry(cache, STAMPS, stamped) as Stamped | undefined);
+  if (remembered) return { known: { path, stamp, ...remembered }, decode: () => decodeAgain(path, report, options) };
   const file = readDatabaseFile(path, report, options);
   if (!file) return undefined;
   const digest = file.digest.toString('hex');
   const key = createHash('sha256').update(`database ${ATLAS_FORMAT} ${digest}`).digest();
-  const kept = readFacts(cache, key);
-  if (kept) {
-    return { known: { path, stamp, digest, facts: kept }, decode: () => decodeAgain(path, report, options) };
-  }
-  const decoded = decodeDatabase(path, file.octets, report, options);
-  if (!decoded) return undefined;
-  writeFacts(cache, key, decoded.facts);
-  const { tree, facts } = decoded;
-  return { known: { path, stamp, digest, facts }, decode: () => ({ tree, digest }) };
+  const kept = readEntry(cache, FACTS, key) as DatabaseFacts | undefined;
+  const decoded = kept ? undefined : decodeDatabase(path, file.octets, report, options);
+  const facts = kept ?? decoded?.facts;
+  if (!facts) return undefined;
+  if (!kept) writeEntry(cache, FACTS, key, facts);
+  if (stamped) writeEntry(cache, STAMPS, stamped, { digest, facts } satisfies Stamped);
+  const tree = decoded?.tree;
+  return {
+    known: { path, stamp, digest, facts },
+    decode: () => (tree ? { tree, digest } : decodeAgain(path, report, options)),
+  };
+}
+
+/** The metadata at the end of a database has the time of its build. */
+const TAIL_OCTETS = 16 * 1024;
+
+/**
+ * The key of a file that is known by its stamp. Nobody can set the change time in a stamp, but images of disks have it
+ * from where they were made. So the key includes the end of the file, which differs between two builds of a database.
+ * Undefined if the file cannot be read.
+ */
+function stampKey(path: string, stamp: string): Buffer | undefined {
+  const tail = readTail(path, TAIL_OCTETS);
+  const hash = createHash('sha256').update(`stamp ${ATLAS_FORMAT} ${JSON.stringify([path, stamp])}\n`);
+  return tail && hash.update(tail).digest();
 }
 
 function decodeAgain(path: string, report: Report, options: OpenOptions): ReturnType<DatabaseSource['decode']> {
@@ -118,14 +141,14 @@ function decodeAgain(path: string, report: Report, options: OpenOptions): Return
   return decoded && { tree: decoded.tree, digest: file.digest.toString('hex') };
 }
 
-function readFacts(cache: CacheFolders, key: Uint8Array): DatabaseFacts | undefined {
-  const entry = readCacheEntry(cache, FACTS, key, (octets) => new ArrayBuffer(octets));
-  return entry && (JSON.parse(Buffer.from(entry, ENTRY_HEADER_OCTETS).toString()) as DatabaseFacts);
+function readEntry(cache: CacheFolders, kind: CacheKind, key: Uint8Array): unknown {
+  const entry = readCacheEntry(cache, kind, key, (octets) => new ArrayBuffer(octets));
+  return entry && JSON.parse(Buffer.from(entry, ENTRY_HEADER_OCTETS).toString());
 }
 
-function writeFacts(cache: CacheFolders, key: Uint8Array, facts: DatabaseFacts): void {
-  const text = Buffer.from(JSON.stringify(facts));
+function writeEntry(cache: CacheFolders, kind: CacheKind, key: Uint8Array, content: object): void {
+  const text = Buffer.from(JSON.stringify(content));
   const entry = allocateEntry(text.length, key, (octets) => new ArrayBuffer(octets));
   new Uint8Array(entry, ENTRY_HEADER_OCTETS).set(text);
-  writeCacheEntry(cache, FACTS, entry);
+  writeCacheEntry(cache, kind, entry);
 }

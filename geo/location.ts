@@ -11,6 +11,10 @@ export type Location = {
   readonly country: string;
   /** ISO 3166-2: `US-CA`. */
   readonly subdivision: string;
+  /** The English name of the city, as in the database; '' without a country. */
+  readonly city: string;
+  /** The code that a database has in place of a country, for networks that are somewhere in an area. */
+  readonly area: Area | '';
   readonly continent: Continent | '';
   /** Degrees. The centroid of the country if the database has no point. */
   readonly latitude: number;
@@ -26,15 +30,27 @@ export type Location = {
 export type DatabaseRecord = {
   readonly country: string;
   readonly subdivision: string;
+  readonly city: string;
+  readonly area: Area | '';
   readonly continent: Continent | '';
   readonly latitude: number;
   readonly longitude: number;
   readonly asn: number;
 };
 
+/** The codes of MaxMind beside those of ISO 3166-1: a network in Europe, or in Asia or Oceania. */
+const AREAS = ['AP', 'EU'] as const;
+export type Area = (typeof AREAS)[number];
+
+export function areaOf(code: string): Area | undefined {
+  return AREAS.find((area) => area === code);
+}
+
 export const NOTHING: DatabaseRecord = {
   country: '',
   subdivision: '',
+  city: '',
+  area: '',
   continent: '',
   latitude: Number.NaN,
   longitude: Number.NaN,
@@ -81,16 +97,20 @@ const CONTINENT_CODES: ReadonlyMap<string, Continent> = new Map([
  * Reads a record of any of these shapes. Data that is not recognised is unknown, not an error:
  *
  * - nested, as MaxMind's and DB-IP's own files have it: `country.iso_code`, `subdivisions[0].iso_code`,
- *   `location.latitude`, `continent.code`, `traits.autonomous_system_number`;
+ *   `city.names.en`, `location.latitude`, `continent.code`, `traits.autonomous_system_number`;
  * - flat, as the ip-location-db builds and IPinfo have it: `country_code` (or a two-letter `country`),
- *   `region_code` or `state1`, `latitude` and `longitude` (or `lat`, `lng`), `continent_code`;
+ *   `region_code` or `state1`, `city`, `latitude` and `longitude` (or `lat`, `lng`), `continent_code`;
  * - AS files of all of them: `autonomous_system_number`, `as_number`, `asn` (a number or `AS64500`).
  */
 export function readRecord(data: unknown): DatabaseRecord {
   const record = asMap(data);
   if (!record) return NOTHING;
   const location = asMap(record['location']) ?? record;
-  const country = countryCode(asMap(record['country'])?.['iso_code'] ?? record['country_code'] ?? record['country']);
+  const code = textOf(
+    asMap(record['country'])?.['iso_code'] ?? record['country_code'] ?? record['country'],
+  ).toUpperCase();
+  // Some files have `EU`, `AP`, `ZZ` and `-`, which are not countries.
+  const country = isCountry(code) ? code : '';
   const latitude = degrees(location['latitude'] ?? location['lat'], 90);
   const longitude = degrees(location['longitude'] ?? location['lng'] ?? location['lon'], 180);
   const hasPoint = !Number.isNaN(latitude) && !Number.isNaN(longitude);
@@ -98,6 +118,8 @@ export function readRecord(data: unknown): DatabaseRecord {
   return {
     country,
     subdivision: country === '' ? '' : subdivisionCode(country, record),
+    city: country === '' ? '' : textOf(asMap(asMap(record['city'])?.['names'])?.['en'] ?? record['city']),
+    area: areaOf(code) ?? '',
     continent: continentOf(country) || (CONTINENT_CODES.get(String(continent)) ?? ''),
     latitude: hasPoint ? latitude : Number.NaN,
     longitude: hasPoint ? longitude : Number.NaN,
@@ -128,7 +150,7 @@ export function hasImpossiblePlace(data: unknown): boolean {
 
 /** Whether the record has a place, not only an AS. */
 export function hasPlace(record: DatabaseRecord): boolean {
-  return record.country !== '' || record.continent !== '' || !Number.isNaN(record.latitude);
+  return record.country !== '' || record.area !== '' || record.continent !== '' || !Number.isNaN(record.latitude);
 }
 
 /** The record with the centroid of its country if it has no point. */
@@ -141,10 +163,8 @@ function asMap(value: unknown): Readonly<Record<string, unknown>> | undefined {
   return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
 }
 
-function countryCode(value: unknown): string {
-  // Some files have `EU`, `AP`, `ZZ` and `-`, which are not countries.
-  const code = typeof value === 'string' ? value.toUpperCase() : '';
-  return isCountry(code) ? code : '';
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function subdivisionCode(country: string, record: Readonly<Record<string, unknown>>): string {

@@ -12,7 +12,7 @@ import { allocateEntry } from '../config/entry-header.ts';
 import type { Continent } from '../config/settings.ts';
 import { PACKED, PACKED_NODES_AT, packedHeader, viewAtlas } from './atlas-view.ts';
 import type { Atlas } from './atlas.ts';
-import { NOWHERE, type Location, type Places } from './location.ts';
+import { NOWHERE, type Area, type Location, type Places } from './location.ts';
 
 /** Allocates shared memory of this many octets, all 0. */
 export type Allocate = (octets: number) => SharedArrayBuffer;
@@ -21,6 +21,8 @@ export type Allocate = (octets: number) => SharedArrayBuffer;
 type PlaceRow = readonly [
   country: string,
   subdivision: string,
+  city: string,
+  area: Area | '',
   continent: Continent | '',
   latitude: number | null,
   longitude: number | null,
@@ -44,6 +46,7 @@ export function packAtlas(atlas: Atlas, key: Uint8Array, allocate: Allocate): Sh
   header[PACKED.CLASSES] = locations.length;
   header[PACKED.TABLES] = tables;
   header[PACKED.LIST_OCTETS] = list.length;
+  header[PACKED.DATABASES] = atlas.databases;
   const sections = sectionsOf(memory);
   sections.nodes.set(nodes);
   sections.groups.set(groups);
@@ -97,15 +100,17 @@ function sectionsOf(memory: SharedArrayBuffer): Sections {
 }
 
 function rowOf(place: Location): PlaceRow {
-  const { country, subdivision, continent, latitude, longitude, asn, networks, latency } = place;
-  return [country, subdivision, continent, orNull(latitude), orNull(longitude), asn, networks, latency];
+  const { country, subdivision, city, area, continent, latitude, longitude, asn, networks, latency } = place;
+  return [country, subdivision, city, area, continent, orNull(latitude), orNull(longitude), asn, networks, latency];
 }
 
 function placeFrom(row: PlaceRow): Location {
-  const [country, subdivision, continent, latitude, longitude, asn, networks, latency] = row;
+  const [country, subdivision, city, area, continent, latitude, longitude, asn, networks, latency] = row;
   return {
     country,
     subdivision,
+    city,
+    area,
     continent,
     latitude: latitude ?? Number.NaN,
     longitude: longitude ?? Number.NaN,

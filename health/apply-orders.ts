@@ -17,24 +17,31 @@ const BY = {
   node: 'by an operator, on this node alone',
 } as const;
 
+function byWords(by: Author, who: string | undefined): string {
+  if (who === undefined) return BY[by];
+  return by === 'node' ? `by ${who}, on this node alone` : `by ${who}`;
+}
+
 /** Forces states; with undefined, clears overrides. */
 export function orderState(
   engine: Engine,
   text: string,
   request: OverrideRequest | undefined,
   by: Author,
+  who?: string,
 ): OverrideOutcome {
   const { orders, writer } = engine;
   const orderOf = (target: string): SavedOverride | undefined => overrideOf(orders.overrides, target);
   const about = addressedBy(text, request !== undefined, by, writer.targets.values(), orderOf);
   if (about === undefined) return { kind: 'unknown target' };
   const before = about.found.map((target) => ({ target, from: effectiveStateOf(writer, target) }));
-  const saved = forceStates(orders, about.names, request, by);
-  const reason = request === undefined ? 'override cleared; health checks decide again' : (request.reason ?? BY[by]);
+  const saved = forceStates(orders, about.names, request, by, who);
+  const reason =
+    request === undefined ? 'override cleared; health checks decide again' : (request.reason ?? byWords(by, who));
   for (const { target, from } of before) {
     writeTarget(writer, target);
     const to = effectiveStateOf(writer, target);
-    announce(engine, { kind: 'override', target: target.target, from, to, reason });
+    announce(engine, { kind: 'override', target: target.target, from, to, reason, who });
   }
   return { kind: 'ok', targets: about.names, kept: about.kept, saved };
 }
@@ -45,6 +52,7 @@ export function orderWeight(
   text: string,
   request: WeightRequest | undefined,
   by: Author,
+  who?: string,
 ): OverrideOutcome {
   const { orders, writer } = engine;
   if (request !== undefined && !isWeight(request.weight)) {
@@ -57,12 +65,14 @@ export function orderWeight(
   );
   if (about === undefined) return { kind: 'unknown target' };
   const before = about.found.map((target) => ({ target, from: weightOf(orders, target) }));
-  const saved = orders.weights.set(about.names, request, by);
+  const saved = orders.weights.set(about.names, request, by, who);
   const reason =
-    request === undefined ? 'weight override cleared; the zone file decides again' : (request.reason ?? BY[by]);
+    request === undefined
+      ? 'weight override cleared; the zone file decides again'
+      : (request.reason ?? byWords(by, who));
   for (const { target, from } of before) {
     writeShares(writer, target);
-    announce(engine, { kind: 'weight', target: target.target, from, to: weightOf(orders, target), reason });
+    announce(engine, { kind: 'weight', target: target.target, from, to: weightOf(orders, target), reason, who });
   }
   return { kind: 'ok', targets: about.names, kept: about.kept, saved };
 }

@@ -5,17 +5,21 @@ import { open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Alarms } from '../config/alarms.ts';
 import { makeFolder } from '../config/folder.ts';
+import { codeOf } from '../config/unknown-values.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { SAVE_LIMIT_MS, SAVE_RETRY_MS } from './limits.ts';
 
 /** Not every user may read the reasons of operators and the names of targets. */
 const STATE_FILE_MODE = 0o640;
 
+/** Text, as such or in UTF-8. */
+type Content = string | Uint8Array;
+
 export type Writer = {
   /** Writes after the delay. `text` is called when the write starts. */
-  later(delayMs: number, text: () => string): void;
+  later(delayMs: number, text: () => Content): void;
   /** Writes at once. Resolves when the text is on the disk; with false if it could not be written. */
-  now(text: () => string): Promise<boolean>;
+  now(text: () => Content): Promise<boolean>;
   /** Writes that failed so far. */
   failures(): number;
   /** Makes the write that is still waiting. */
@@ -34,7 +38,7 @@ export type WriterOptions = {
 
 /** Creates a writer. It makes one write at a time, with the newest text last, and repeats a failed write. */
 export function createWriter(file: string, { clock, alarms, mayWrite = () => true }: WriterOptions): Writer {
-  let pending: (() => string) | undefined;
+  let pending: (() => Content) | undefined;
   let cancel: Cancel | undefined;
   let failures = 0;
   let closed = false;
@@ -105,13 +109,33 @@ let hanging = 0;
  * Writes a file. Afterwards it has its old content or the new one, even after a crash. Rejects with the system's error,
  * or after SAVE_LIMIT_MS. While a write hangs, it rejects at once.
  */
-export async function writeAtomically(file: string, text: string): Promise<void> {
+export function writeAtomically(file: string, text: Content): Promise<void> {
+  return inTurn(() => replaceFile(file, text));
+}
+
+/**
+ * Appends to a file that has `octets`. What it has beyond, such as a part of an earlier text, is cut off. Nothing waits
+ * for the disk: a power failure may cut the end. Rejects like `writeAtomically`.
+ */
+export function appendInTurn(file: string, octets: number, text: string): Promise<void> {
+  return inTurn(async () => {
+    const handle = await openStateFile(file, 'a');
+    try {
+      if ((await handle.stat()).size > octets) await handle.truncate(octets);
+      await handle.appendFile(text);
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+async function inTurn(work: () => Promise<void>): Promise<void> {
   if (hanging > 0) throw new Error(NO_RESPONSE);
   const givenUp = new AbortController();
   const before = turn;
   const written = (async (): Promise<void> => {
     await before;
-    if (!givenUp.signal.aborted) await replaceFile(file, text);
+    if (!givenUp.signal.aborted) await work();
   })();
   turn = written.catch(() => undefined);
   const limit = Promise.withResolvers<never>();
@@ -130,10 +154,10 @@ export async function writeAtomically(file: string, text: string): Promise<void>
 
 const NO_RESPONSE = `the file system did not respond within ${String(SAVE_LIMIT_MS / 1000)} s`;
 
-async function replaceFile(file: string, text: string): Promise<void> {
+async function replaceFile(file: string, text: Content): Promise<void> {
   const directory = dirname(file);
   const temporary = `${file}.tmp`;
-  const handle = await openToWrite(temporary, directory);
+  const handle = await openStateFile(temporary, 'w');
   try {
     await handle.writeFile(text);
     await handle.sync();
@@ -150,13 +174,16 @@ async function replaceFile(file: string, text: string): Promise<void> {
   }
 }
 
-/** Opens the file and creates a missing folder. The folder is not created earlier, because that waits for the disk. */
-async function openToWrite(path: string, directory: string): Promise<FileHandle> {
+/**
+ * Opens a file of the server's state and creates a missing folder. The folder is not created earlier, because that
+ * waits for the disk.
+ */
+export async function openStateFile(file: string, flags: 'a' | 'w'): Promise<FileHandle> {
   try {
-    return await open(path, 'w', STATE_FILE_MODE);
+    return await open(file, flags, STATE_FILE_MODE);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    makeFolder(directory);
-    return await open(path, 'w', STATE_FILE_MODE);
+    if (codeOf(error) !== 'ENOENT') throw error;
+    makeFolder(dirname(file));
+    return await open(file, flags, STATE_FILE_MODE);
   }
 }

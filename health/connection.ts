@@ -10,6 +10,7 @@ import { TLSSocket } from 'node:tls';
 export type Owner = {
   /** It is established; over TLS, the handshake is done. */
   opened?(): void;
+  /** The octets may be overwritten after the call. */
   received(octets: Buffer): void;
   /** The other side has closed it, perhaps some time ago. */
   ended(): void;
@@ -19,8 +20,8 @@ export type Owner = {
 
 export type ProbeConnection = {
   owner: Owner;
-  /** When the watch first kept it; only the watch writes this. */
-  keptMs: number | undefined;
+  /** Its owner while it is held; only the watch writes and reads this. */
+  held: Owner | undefined;
   /** Whether octets may still be sent and received. */
   isOpen(): boolean;
   /** Sends the text in latin1, after what was sent before. */
@@ -48,7 +49,7 @@ export const NO_OWNER: Owner = { received: () => undefined, ended: () => undefin
 export function overSocket(socket: Socket): ProbeConnection {
   const connection: ProbeConnection = {
     owner: NO_OWNER,
-    keptMs: undefined,
+    held: undefined,
     isOpen: () => socket.writable && !socket.destroyed && !socket.readableEnded,
     send: (text) => {
       // The socket buffers this until it is connected, and the TLS handshake is done.

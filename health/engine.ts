@@ -8,7 +8,7 @@ import { createAlarms } from '../config/alarms.ts';
 import { shareDescriptors } from '../config/descriptor-budget.ts';
 import { applyOverrideTick, orderState, orderWeight, overridesNow, weightsNow } from './apply-orders.ts';
 import { createPushTimers } from './checks/push.ts';
-import { runProbe } from './checks/run-probe.ts';
+import { startProbe, startPromised } from './checks/run-probe.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { countFault, saveStates, settledRound, type Engine } from './engine-state.ts';
 import { createFlapHolds } from './flap-holds.ts';
@@ -63,9 +63,9 @@ export function startHealth(options: HealthOptions): Health {
       return engine.firstRound.promise;
     },
     report: (text, healthy, load) => hearReport(engine, text, healthy, load),
-    override: (text, request, by = 'operator') => orderState(engine, text, request, by),
+    override: (text, request, by = 'operator', who) => orderState(engine, text, request, by, who),
     overrides: () => overridesNow(engine),
-    weigh: (text, request, by = 'operator') => orderWeight(engine, text, request, by),
+    weigh: (text, request, by = 'operator', who) => orderWeight(engine, text, request, by, who),
     weights: () => weightsNow(engine),
     list: () => [...writer.targets.values()].sort((a, b) => a.slot - b.slot).map((target) => showVip(writer, target)),
     find(name) {
@@ -80,7 +80,7 @@ export function startHealth(options: HealthOptions): Health {
 }
 
 function createEngine(options: HealthOptions): Engine {
-  const { stateDir, log, warn, clock = systemClock, probe = runProbe, foresee } = options;
+  const { stateDir, log, warn, clock = systemClock, probe, foresee } = options;
   const alarms = options.alarms ?? createAlarms(() => clock.wall());
   const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, alarms);
   const counts = { probes: 0, failedProbes: 0, notProbed: 0, faults: 0 };
@@ -129,7 +129,7 @@ function createEngine(options: HealthOptions): Engine {
   });
   const probeUnit = createProber({
     clock,
-    probe,
+    probe: probe === undefined ? startProbe : startPromised(probe),
     watch,
     suspicion,
     deadLink: options.deadLink ?? createLinkWatch(clock),

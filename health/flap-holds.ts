@@ -114,7 +114,6 @@ export function createFlapHolds({ clock, alarms, ticked, released }: FlapHoldOpt
     },
     stop() {
       cancel?.();
-      held.clear();
     },
   };
 }

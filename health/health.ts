@@ -25,6 +25,8 @@ export type HealthEvent = {
   readonly at: string;
   readonly target: string;
   readonly reason: string;
+  /** The name of the operator or program that gave the order; undefined for other events, and if it is not known. */
+  readonly who?: string | undefined;
 } & (
   | { readonly kind: 'state' | 'override'; readonly from: EffectiveState; readonly to: EffectiveState }
   | { readonly kind: 'weight'; readonly from: number; readonly to: number }
@@ -132,11 +134,11 @@ export type Health = {
    * Forces a state; with undefined, clears the override, so that health checks decide again. `target` is as in
    * docs/commands.md#targets. A schedule does not change a target that has an operator's override.
    */
-  override(target: string, request: OverrideRequest | undefined, by?: Author): OverrideOutcome;
+  override(target: string, request: OverrideRequest | undefined, by?: Author, who?: string): OverrideOutcome;
   /** All overrides, each with its present `safeAt`. */
   overrides(): readonly ListedOverride[];
   /** Sets the effective weight; with undefined, restores the file's weight. Otherwise like `override`. */
-  weigh(target: string, request: WeightRequest | undefined, by?: Author): OverrideOutcome;
+  weigh(target: string, request: WeightRequest | undefined, by?: Author, who?: string): OverrideOutcome;
   weights(): readonly ListedWeight[];
   /** The freeze (docs/health.md#suspect); undefined unless states are frozen. `since` is ISO 8601. */
   suspected(): { readonly since: string; readonly message: string } | undefined;

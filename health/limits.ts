@@ -16,7 +16,9 @@ export const MAX_MATCH_MS = 100;
 export const MAX_UNLIMITED_MATCH_CHARACTERS = 1024;
 /**
  * How often a match is tried when other processes used most of its wall-clock time. With four busy processes per core,
- * one match in a hundred is stopped for that reason. Eight tries take 8 × MAX_MATCH_MS = 800 ms at most.
+ * one match in a hundred is stopped for that reason. A try that was stopped starts again, so the second has twice the
+ * wall-clock time, the third three times: all eight take 36 × MAX_MATCH_MS = 3.6 s at most, on a machine that lets this
+ * thread run for less than MAX_MATCH_MS in each.
  */
 export const MAX_MATCH_TURNS = 8;
 /** Octets of an HTTP response before its body; the same limit as in node:http. */

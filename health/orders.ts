@@ -55,8 +55,9 @@ export function forceStates(
   targets: readonly string[],
   request: OverrideRequest | undefined,
   by: Author,
+  who?: string,
 ): Promise<boolean> {
-  setOverrides(orders.overrides, targets, request, by);
+  setOverrides(orders.overrides, targets, request, by, who);
   scheduleTick(orders);
   return saveOverrides(orders);
 }

@@ -61,6 +61,7 @@ export function setOverrides(
   targets: readonly string[],
   request: OverrideRequest | undefined,
   by: Author,
+  who?: string,
 ): void {
   const [nowMs, wallMs] = [clock.now(), clock.wall()];
   for (const target of targets) {
@@ -69,7 +70,7 @@ export function setOverrides(
     else {
       const { state, forMs, reason } = request;
       const until = forMs === undefined ? undefined : wallTime(wallMs + forMs);
-      const override: SavedOverride = { target, state, reason, since: wallTime(wallMs), until, by };
+      const override: SavedOverride = { target, state, reason, since: wallTime(wallMs), until, by, who };
       entries.set(key, { override, endMs: nowMs + (forMs ?? Infinity) });
     }
   }
@@ -82,14 +83,19 @@ export function expireOverrides({ clock, entries }: Overrides): readonly SavedOv
   return over.map(([, { override }]) => override);
 }
 
-/** After a step of the wall clock, corrects the ends as displayed and saved. Returns whether any has changed. */
+/**
+ * After a step of the wall clock, corrects the ends as displayed and saved. Returns whether any has changed. The start
+ * moves with the end: a restart takes the time between them as the whole time (`savedRestMs`).
+ */
 export function correctEnds({ clock, entries }: Overrides): boolean {
   let changed = false;
   for (const [key, { override, endMs }] of entries) {
     if (override.until === undefined) continue;
     const wallMs = clock.wall() + endMs - clock.now();
-    if (Math.abs(wallMs - Date.parse(override.until)) < OVERRIDE_TICK_MS) continue;
-    entries.set(key, { override: { ...override, until: wallTime(wallMs) }, endMs });
+    const stepMs = wallMs - Date.parse(override.until);
+    if (Math.abs(stepMs) < OVERRIDE_TICK_MS) continue;
+    const since = wallTime(Date.parse(override.since) + stepMs);
+    entries.set(key, { override: { ...override, since, until: wallTime(wallMs) }, endMs });
     changed = true;
   }
   return changed;

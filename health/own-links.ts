@@ -12,9 +12,10 @@
  * Only the main routing table is read, not rules for other tables (ip-rule(8)). Only a route that exists and leads to a
  * dead link counts. Linux takes up to a second to see that a link is down; a `timeout` is longer, or `check` warns.
  */
+import { readdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { readRegularFile } from '../config/read-file.ts';
-import { inPrefix, parseAddress, type Prefix } from '../wire/address.ts';
+import { formatAddress, inPrefix, parseAddress, type Prefix } from '../wire/address.ts';
 import type { Clock } from './clock.ts';
 import { LINKS_FRESH_MS, MAX_ROUTES_OCTETS } from './limits.ts';
 
@@ -49,7 +50,7 @@ const LOOPBACK_OCTET = 127;
 
 const FLAG = { UP: 0x1, GATEWAY: 0x2, REJECT: 0x200 } as const;
 
-/** The routes in /proc/net/route: words in little-endian byte order, that of all machines that Pharos runs on. */
+/** The routes in /proc/self/net/route: words in little-endian byte order, that of all machines that Pharos runs on. */
 export function readRoutes4(text: string): readonly Route[] {
   return text.split('\n').flatMap((line) => {
     const [link = '', to = '', , flags = '', , , , mask = ''] = line.split(/\s+/);
@@ -62,7 +63,7 @@ export function readRoutes4(text: string): readonly Route[] {
   });
 }
 
-/** The routes in /proc/net/ipv6_route. */
+/** The routes in /proc/self/net/ipv6_route. */
 export function readRoutes6(text: string): readonly Route[] {
   return text.split('\n').flatMap((line) => {
     const [to = '', bits = '', , , , , , , flags = '', link = ''] = line.split(/\s+/);
@@ -89,23 +90,53 @@ export function createLinkWatch(clock: Clock, look: () => Links = lookAtLinks): 
 const NOTHING_KNOWN: Links = { routes: [], own: new Set(), runs: () => true, anyRuns: true };
 
 function lookAtLinks(): Links {
+  const routes = [...readRoutes4(textOf('/proc/self/net/route')), ...readRoutes6(textOf('/proc/self/net/ipv6_route'))];
   // These interfaces are up, run, and have an address.
   let running;
   try {
     running = Object.entries(networkInterfaces());
   } catch {
-    // The call needs a descriptor, and this process may have none left.
-    return NOTHING_KNOWN;
+    // The unit deploy/pharos.service allows no AF_NETLINK, which the call needs.
+    return { routes, ...readInterfaces() };
   }
   const addresses = running.flatMap(([, list = []]) => list);
   const names = new Set(running.map(([name]) => name));
   return {
-    routes: [...readRoutes4(textOf('/proc/net/route')), ...readRoutes6(textOf('/proc/net/ipv6_route'))],
+    routes,
     own: new Set(addresses.map(({ address }) => address)),
     // Interfaces without an address are looked up in /sys. A namespace with the /sys of another one lacks them.
-    runs: (name) => names.has(name) || /^(up|unknown)$/.test(textOf(`/sys/class/net/${name}/operstate`).trim()),
+    runs: (name) => names.has(name) || seemsToRun(name),
     anyRuns: addresses.some(({ internal }) => !internal),
   };
+}
+
+function seemsToRun(name: string): boolean {
+  return /^(up|unknown)$/.test(textOf(`/sys/class/net/${name}/operstate`).trim());
+}
+
+/** The same as `networkInterfaces` tells, from files of the kernel. */
+export function readInterfaces(): Omit<Links, 'routes'> {
+  try {
+    const names = readdirSync('/sys/class/net');
+    return {
+      own: new Set([...readOwn4(textOf('/proc/self/net/fib_trie')), ...readOwn6(textOf('/proc/self/net/if_inet6'))]),
+      runs: seemsToRun,
+      anyRuns: names.some((name) => name !== 'lo' && seemsToRun(name)),
+    };
+  } catch {
+    // Reading needs a descriptor, and this process may have none left.
+    return NOTHING_KNOWN;
+  }
+}
+
+/** The addresses of this machine in /proc/self/net/fib_trie: leaves `|-- ADDRESS` with a line `/32 host LOCAL`. */
+function readOwn4(text: string): readonly string[] {
+  return [...text.matchAll(/\|-- (\S+)\n\s+\/32 host LOCAL$/gm)].map(([, address = '']) => address);
+}
+
+/** Those in /proc/self/net/if_inet6: 32 hexadecimal digits at the start of a line. */
+function readOwn6(text: string): readonly string[] {
+  return [...text.matchAll(/^[0-9a-f]{32}\b/gm)].map(([hex]) => formatAddress(Buffer.from(hex, 'hex')));
 }
 
 /** Empty where the file cannot be read, or is longer than the table of a host should be. */

@@ -3,7 +3,6 @@
  * loop watches. A probe over a new connection takes half the CPU time of one over a socket of Node.js, and a held
  * connection a fifth of the memory (docs/decisions/http-probes.md).
  */
-import { isIPv4 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import {
   AF_INET,
@@ -38,6 +37,7 @@ import { NO_OWNER, type ProbeConnection, type Owner } from './connection.ts';
 
 /** Octets that are received or sent by one call. */
 const DATA_OCTETS = 64 * 1024;
+const TEXT_OCTETS = 16 * 1024;
 /** Events of one call. */
 const MAX_EVENTS = 256;
 /** Reads of one connection before others have their turn. */
@@ -49,7 +49,8 @@ const NAME_OCTETS = 32;
 
 /** Places in the memory that calls read and write. */
 const DATA_AT = 0;
-const NAME_AT = DATA_AT + DATA_OCTETS;
+const TEXT_AT = DATA_AT + DATA_OCTETS;
+const NAME_AT = TEXT_AT + TEXT_OCTETS;
 const LENGTH_AT = NAME_AT + NAME_OCTETS;
 const VALUE_AT = LENGTH_AT + 8;
 const LINGER_AT = VALUE_AT + 8;
@@ -64,7 +65,11 @@ type Poller = {
   readonly octets: Buffer;
   readonly view: DataView;
   /** The addresses in memory of DATA_AT and the other places. */
-  readonly at: { readonly [place in 'data' | 'name' | 'length' | 'value' | 'linger' | 'event' | 'events']: bigint };
+  readonly at: Readonly<Record<'data' | 'text' | 'name' | 'length' | 'value' | 'linger' | 'event' | 'events', bigint>>;
+  /** The received octets. Responses of equal length share it, since making one takes as long as a system call. */
+  received: Buffer;
+  /** The text that TEXT_AT has: most probes send the same request. */
+  text: string;
   /** The watcher of `epoll`. It works for as long as it is reachable. */
   watcher: unknown;
   /** By descriptor. */
@@ -101,6 +106,7 @@ function openPoller(): Poller {
     view: new DataView(memory),
     at: {
       data: address(DATA_AT),
+      text: address(TEXT_AT),
       name: address(NAME_AT),
       length: address(LENGTH_AT),
       value: address(VALUE_AT),
@@ -108,6 +114,8 @@ function openPoller(): Poller {
       event: address(EVENT_AT),
       events: address(EVENTS_AT),
     },
+    received: Buffer.alloc(0),
+    text: '',
     watcher: undefined,
     open: [],
     serial: 0,
@@ -143,29 +151,42 @@ function takeEvents({ calls, epoll, at, view, open }: Poller): void {
 
 /** Writes the sockaddr. Returns its family; undefined if the host is not an address. */
 function putName({ octets, view }: Poller, host: string, port: number): number | undefined {
-  const bytes = isIPv4(host) ? undefined : parseAddress(host);
   view.setUint16(NAME_AT + 2, port);
-  if (bytes !== undefined) {
-    view.setUint16(NAME_AT, AF_INET6, true);
-    octets.fill(0, NAME_AT + 4, NAME_AT + NAME_OCTETS);
-    octets.set(bytes, NAME_AT + 8);
-    return AF_INET6;
+  const word = wordOf(host);
+  if (word !== undefined) {
+    view.setUint16(NAME_AT, AF_INET, true);
+    view.setUint32(NAME_AT + 4, word);
+    return AF_INET;
   }
-  if (!isIPv4(host)) return undefined;
-  view.setUint16(NAME_AT, AF_INET, true);
-  let octet = 0;
-  let place = NAME_AT + 4;
+  const bytes = parseAddress(host);
+  if (bytes?.length !== 16) return undefined;
+  view.setUint16(NAME_AT, AF_INET6, true);
+  octets.fill(0, NAME_AT + 4, NAME_AT + NAME_OCTETS);
+  octets.set(bytes, NAME_AT + 8);
+  return AF_INET6;
+}
+
+/** An IPv4 address as `parseAddress` takes it; undefined for all other texts. Allocates nothing. */
+function wordOf(host: string): number | undefined {
+  let word = 0;
+  let octet = -1;
+  let dots = 0;
   for (let index = 0; index < host.length; index++) {
     const digit = host.charCodeAt(index) - 48;
-    if (digit >= 0) octet = octet * 10 + digit;
-    else {
-      octets[place++] = octet;
-      octet = 0;
-    }
+    if (digit >= 0 && digit <= 9 && octet !== 0) {
+      octet = octet < 0 ? digit : octet * 10 + digit;
+      if (octet > 255) return undefined;
+    } else if (digit === DOT && octet >= 0) {
+      word = word * 256 + octet;
+      octet = -1;
+      dots += 1;
+    } else return undefined;
   }
-  octets[place] = octet;
-  return AF_INET;
+  return dots === 3 && octet >= 0 ? word * 256 + octet : undefined;
 }
+
+/** Beside the digits. */
+const DOT = '.'.charCodeAt(0) - '0'.charCodeAt(0);
 
 /** `struct sockaddr_in` and `struct sockaddr_in6`. */
 function nameOctets(family: number): number {
@@ -177,7 +198,7 @@ type State = 'connecting' | 'open' | 'ended' | 'closed';
 /** A class, since thousands are held: their methods take no memory. */
 class PlainConnection implements ProbeConnection {
   owner: Owner = NO_OWNER;
-  keptMs: number | undefined = undefined;
+  held: Owner | undefined = undefined;
   readonly serial: number;
   readonly #poller: Poller;
   readonly #host: string;
@@ -270,7 +291,7 @@ class PlainConnection implements ProbeConnection {
 
   /** `toTheEnd`: reads everything, since no further event comes for it. Otherwise later data causes another event. */
   #read(toTheEnd: boolean): void {
-    const { calls, at, octets } = this.#poller;
+    const { calls, at } = this.#poller;
     for (let reads = 0; this.#state === 'open'; reads++) {
       if (reads === MAX_READS) {
         setImmediate(() => {
@@ -280,7 +301,7 @@ class PlainConnection implements ProbeConnection {
       }
       const length = calls.recv(this.#fd, at.data, DATA_OCTETS, MSG_DONTWAIT);
       if (length > 0) {
-        this.owner.received(Buffer.from(octets.subarray(DATA_AT, DATA_AT + length)));
+        this.owner.received(receivedOctets(this.#poller, length));
         if (length < DATA_OCTETS && !toTheEnd) return;
       } else if (length === 0) {
         this.#state = 'ended';
@@ -296,10 +317,10 @@ class PlainConnection implements ProbeConnection {
 
   /** Sends as much of `#unsent` as it can. Returns the error number, or 0. */
   #sendMore(): number {
-    const { calls, at, octets } = this.#poller;
+    const { calls, at } = this.#poller;
     while (this.#unsent !== '') {
-      const length = octets.write(this.#unsent, DATA_AT, DATA_OCTETS, 'latin1');
-      const sent = calls.sendto(this.#fd, at.data, length, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+      const length = writeText(this.#poller, this.#unsent);
+      const sent = calls.sendto(this.#fd, at.text, length, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
       if (sent < 0) {
         const error = calls.errno();
         return error === ERRNO.EAGAIN || error === ERRNO.EINTR ? 0 : error;
@@ -351,6 +372,21 @@ class PlainConnection implements ProbeConnection {
     this.#fd = -1;
     this.#state = 'closed';
   }
+}
+
+/** The first octets of the memory for data. */
+function receivedOctets(poller: Poller, length: number): Buffer {
+  if (poller.received.length !== length) poller.received = poller.octets.subarray(DATA_AT, DATA_AT + length);
+  return poller.received;
+}
+
+/** Writes the beginning of the text to its place, unless it is there. Returns its length. */
+function writeText(poller: Poller, text: string): number {
+  if (poller.text !== text) {
+    poller.octets.write(text, TEXT_AT, TEXT_OCTETS, 'latin1');
+    poller.text = text.length <= TEXT_OCTETS ? text : '';
+  }
+  return Math.min(text.length, TEXT_OCTETS);
 }
 
 /** As `node:net` has them: `connect ECONNREFUSED 192.0.2.1:80`, `read ECONNRESET`. */

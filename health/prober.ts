@@ -1,92 +1,137 @@
 /**
  * Makes one turn of a check: chooses the connection, the number of probes at once, and the time of the next turn.
  */
-import { failureOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
+import { failureOf, type ProbeResult, type ProbeTarget, type StartProbe } from './checks/probe.ts';
 import type { Clock } from './clock.ts';
 import type { ProbeConnection } from './connection.ts';
 import { MAX_EXTRA_PROBES } from './limits.ts';
-import { startRound } from './round.ts';
-import type { Pace } from './scheduler.ts';
-import type { StopSignal } from './stop-signal.ts';
+import { Round, type Attempt } from './round.ts';
+import type { Turn } from './scheduler.ts';
 import { askOthers, noteAsked, type Suspicion } from './suspect.ts';
 import { doubtMsOf, fastMsOf, isContradicted, mayReuse, needsMore, type Unit } from './unit.ts';
 import type { Watch } from './watch.ts';
 
 export type ProberOptions = {
   readonly clock: Clock;
-  readonly probe: Probe;
+  readonly probe: StartProbe;
   readonly watch: Watch;
   readonly suspicion: Suspicion;
   /** The link of this machine to the host, if it is down. */
   readonly deadLink: (host: string) => string | undefined;
-  /** Called when a probe rejects, which is a fault of this program. */
+  /** Called with a fault of this program, in a probe or with its result. */
   readonly fault: (unit: Unit, error: unknown) => void;
   readonly take: (unit: Unit, result: ProbeResult) => void;
 };
 
-/** Makes one turn of a unit; resolves with the pace of the next one. */
-export type Prober = (unit: Unit, where: ProbeTarget) => Promise<Pace>;
+/** Makes one turn of a unit, and ends it with the pace of the next one. */
+export type Prober = (unit: Unit, where: ProbeTarget, turn: Turn) => void;
 
-/** The prober itself never rejects. Results go to `take`, except those of a unit that was stopped. */
-export function createProber({ clock, probe, watch, suspicion, deadLink, fault, take }: ProberOptions): Prober {
-  /** The number of further probes that run beside first ones without a response, over all targets. */
-  let extra = 0;
-
-  return async (unit, where) => {
+/** Results go to `take`, except those of a unit that was stopped. */
+export function createProber(options: ProberOptions): Prober {
+  const { clock, watch } = options;
+  const parts: Parts = { ...options, extra: 0 };
+  return (unit, where, turn) => {
     const reused = mayReuse(unit) ? watch.take(unit.key) : undefined;
     // A target that serves one connection at a time would not answer while the old one is held.
     if (reused === undefined) watch.drop(unit.key);
     noteAsked(unit, clock.now());
-    const keep = (connection: ProbeConnection): void => {
-      if (unit.stopped) connection.hangUp();
-      else watch.keep(unit.key, connection);
-    };
-    const ask = async (signal: StopSignal, first: boolean): Promise<ProbeResult> => {
-      if (!first) {
-        extra += 1;
-        askOthers(suspicion, clock.now());
-      }
-      // Packets over a dead link are lost, even if the link works again before the timeout.
-      const dead = first && unit.last?.passed !== false ? undefined : deadLink(where.host);
-      try {
-        const result = await probe(where, unit.check, signal, { keep, reused: first ? reused : undefined, clock });
-        return shownOf(
-          blameLink(result, () => dead ?? deadLink(where.host)),
-          where,
-        );
-      } catch (error) {
-        if (!signal.aborted) fault(unit, error);
-        return shownOf({ ...failureOf(error), elapsedMs: 0 }, where);
-      } finally {
-        if (!first) extra -= 1;
-      }
-    };
-    const round = startRound({
-      clock,
-      doubtMs: doubtMsOf(unit),
-      fastMs: fastMsOf(unit),
-      wantsMore: (underWay) =>
-        extra < MAX_EXTRA_PROBES && suspicion.alarm === undefined && needsMore(unit, underWay) > 0,
-      ask,
-      take: (result, startedMs) => {
-        noteAsked(unit, startedMs);
-        take(unit, result);
-      },
-    });
-    unit.cancel = round.cancel;
-    await round.done;
-    unit.cancel = undefined;
-    // Probing all of them every `fast` would show nothing more, and would cost most when most fail.
-    return isContradicted(unit) && suspicion.alarm === undefined ? 'fast' : 'interval';
+    const round = new UnitRound(parts, unit, where, turn);
+    unit.round = round;
+    round.start(reused);
   };
 }
 
-/** Blames this machine for a failure without a response from the target, if the link to it is down. */
-function blameLink(result: ProbeResult, deadLink: () => string | undefined): ProbeResult {
-  if (result.passed || result.answered === true || result.fault !== undefined) return result;
-  const link = deadLink();
-  if (link === undefined) return result;
-  return { ...result, reason: `${result.reason}; the link ${link} of this machine is down`, fault: 'network' };
+type Parts = ProberOptions & {
+  /** The number of further probes that run beside first ones without a response, over all targets. */
+  extra: number;
+};
+
+class UnitRound extends Round {
+  readonly #parts: Parts;
+  readonly #unit: Unit;
+  readonly #where: ProbeTarget;
+  readonly #turn: Turn;
+
+  constructor(parts: Parts, unit: Unit, where: ProbeTarget, turn: Turn) {
+    super(parts.clock);
+    this.#parts = parts;
+    this.#unit = unit;
+    this.#where = where;
+    this.#turn = turn;
+  }
+
+  override keep(connection: ProbeConnection): void {
+    if (this.#unit.stopped) connection.hangUp();
+    else this.#parts.watch.keep(this.#unit.key, connection);
+  }
+
+  override conclude(attempt: Attempt, result: ProbeResult): void {
+    this.#conclude(attempt, this.#blameLink(result, attempt.deadLink));
+  }
+
+  override fault(attempt: Attempt, error: unknown): void {
+    if (!attempt.aborted) this.#parts.fault(this.#unit, error);
+    this.#conclude(attempt, { ...failureOf(error), elapsedMs: 0 });
+  }
+
+  protected override doubtMs(): number {
+    return doubtMsOf(this.#unit);
+  }
+
+  protected override fastMs(): number {
+    return fastMsOf(this.#unit);
+  }
+
+  protected override wantsMore(underWay: number): boolean {
+    const { extra, suspicion } = this.#parts;
+    return extra < MAX_EXTRA_PROBES && suspicion.alarm === undefined && needsMore(this.#unit, underWay) > 0;
+  }
+
+  protected override ask(attempt: Attempt): void {
+    const parts = this.#parts;
+    const unit = this.#unit;
+    if (!attempt.isFirst) {
+      parts.extra += 1;
+      askOthers(parts.suspicion, this.clock.now());
+    }
+    // Packets over a dead link are lost, even if the link works again before the timeout.
+    if (!attempt.isFirst || unit.last?.passed === false) attempt.deadLink = parts.deadLink(this.#where.host);
+    try {
+      parts.probe(this.#where, unit.check, attempt);
+    } catch (error) {
+      attempt.fault(error);
+    }
+  }
+
+  protected override take(result: ProbeResult, startedMs: number): void {
+    try {
+      noteAsked(this.#unit, startedMs);
+      this.#parts.take(this.#unit, result);
+    } catch (error) {
+      this.#parts.fault(this.#unit, error);
+    }
+  }
+
+  protected override end(): void {
+    const unit = this.#unit;
+    unit.round = undefined;
+    // Probing all of them every `fast` would show nothing more, and would cost most when most fail.
+    const isFast = isContradicted(unit) && this.#parts.suspicion.alarm === undefined;
+    this.#turn.end(isFast ? 'fast' : 'interval');
+  }
+
+  #conclude(attempt: Attempt, result: ProbeResult): void {
+    if (!attempt.isFirst) this.#parts.extra -= 1;
+    this.hear(attempt, shownOf(result, this.#where));
+  }
+
+  /** Blames this machine for a failure without a response from the target, if the link to it is or was down. */
+  #blameLink(result: ProbeResult, dead: string | undefined): ProbeResult {
+    if (result.passed || result.answered === true || result.fault !== undefined) return result;
+    const link = dead ?? this.#parts.deadLink(this.#where.host);
+    if (link === undefined) return result;
+    return { ...result, reason: `${result.reason}; the link ${link} of this machine is down`, fault: 'network' };
+  }
 }
 
 /** The result without values of the environment: some errors contain the address of the target. */

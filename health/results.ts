@@ -69,6 +69,8 @@ export function hearResult(engine: Engine, unit: Unit, result: ProbeResult, repo
   const isFirst = unit.state.probed === PROBED.UNKNOWN;
   const changed = takeResult(unit, result, clock, reported ? 'believed' : belief);
   if (changed && !isFirst) flapHolds.changed(unit);
+  // In a fleet, the verdict may stay as it is. A restart begins with the own state.
+  if (changed) saveStates(engine);
   if (result.passed) {
     for (const target of unit.members) writer.pressures.report(target, result.load, loadHoldSeconds(unit));
     // A report reaches the other nodes by itself.
@@ -143,6 +145,7 @@ export function takeDown(engine: Engine, unit: Unit): void {
   const before = shownState(unit);
   unit.state = settleDown(unit.state);
   engine.flapHolds.changed(unit);
+  saveStates(engine);
   tell(engine, unit, before, unit.last?.reason ?? '');
 }
 
@@ -151,6 +154,7 @@ export function restoreUp(engine: Engine, unit: Unit): void {
   const before = shownState(unit);
   unit.state = { ...unit.state, probed: PROBED.UP };
   engine.flapHolds.takeBack(unit);
+  saveStates(engine);
   tell(engine, unit, before, 'too many VIPs failed at once: previous state restored');
 }
 

@@ -6,7 +6,7 @@ import { PROBED } from './health-table.ts';
 import { startingState } from './hysteresis.ts';
 import type { SavedState } from './state-file.ts';
 import { addressText, canonicalTarget, probeKey, probeTargetOf, type HealthTarget } from './target-names.ts';
-import { createUnit, probedWord, type Unit } from './unit.ts';
+import { createUnit, probedWord, showResult, type Unit } from './unit.ts';
 
 export type Units = {
   readonly byKey: ReadonlyMap<string, Unit>;
@@ -76,7 +76,8 @@ export function statesOf(
 ): ReadonlyMap<string, SavedState> {
   const states = new Map<string, SavedState>();
   for (const unit of byKey.values()) {
-    const { since } = unit;
+    // A fleet may have no verdict where this node has a state.
+    const since = unit.since ?? (unit.last && showResult(unit.last).at);
     const probed = probedWord(unit.state.probed);
     if (probed === 'unknown' || since === undefined) continue;
     for (const target of unit.members) {

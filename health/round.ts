@@ -8,61 +8,136 @@
  *                 second   ├──────────────────────────────────┤ failed
  *                          third    ├──────────────────────────────────┤ failed
  */
-import type { ProbeResult } from './checks/probe.ts';
+import type { Probing, ProbeResult } from './checks/probe.ts';
 import type { Cancel, Clock } from './clock.ts';
-import { createStopper, type StopSignal, type Stopper } from './stop-signal.ts';
+import type { ProbeConnection } from './connection.ts';
+import { cancelDeadline, Deadline, startDeadline } from './deadline.ts';
+import { LightStopper } from './stop-signal.ts';
 
-export type RoundOptions = {
+/** One turn. The deadline is the time at which another probe starts beside those that have no response. */
+export abstract class Round extends Deadline {
   readonly clock: Clock;
+  #latest: Attempt | undefined = undefined;
+  /** Attempts without a result, besides the latest. */
+  #others: Attempt[] = NONE;
+  /** Further results are not taken. */
+  #isSettled = false;
+  #hasEnded = false;
+  #cancelRecheck: Cancel | undefined = undefined;
+
+  constructor(clock: Clock) {
+    super();
+    this.clock = clock;
+  }
+
   /** How long the first probe may be without a response before another one starts. */
-  readonly doubtMs: number;
-  readonly fastMs: number;
+  protected abstract doubtMs(): number;
+  protected abstract fastMs(): number;
   /** Whether to start one more probe while this number of probes has no response. */
-  readonly wantsMore: (underWay: number) => boolean;
-  /** Never rejects. */
-  readonly ask: (signal: StopSignal, first: boolean) => Promise<ProbeResult>;
-  /** Called with a result and the start of its probe. No call follows a result that passed, or `cancel`. */
-  readonly take: (result: ProbeResult, startedMs: number) => void;
-};
+  protected abstract wantsMore(underWay: number): boolean;
+  /** Starts a probe, which ends with a call of `hear`. */
+  protected abstract ask(attempt: Attempt): void;
+  /** Takes a result. No call follows a result that passed, or `cancel`. */
+  protected abstract take(result: ProbeResult, startedMs: number): void;
+  /** All probes have ended, or one has passed and the others have been cancelled. */
+  protected abstract end(): void;
+  /** Called by a probe when it ends. */
+  abstract conclude(attempt: Attempt, result: ProbeResult): void;
+  /** Called by a probe when a fault of this program ends it. */
+  abstract fault(attempt: Attempt, error: unknown): void;
+  /** Takes over the connection of a passed probe. */
+  abstract keep(connection: ProbeConnection): void;
 
-export type Round = {
-  /** All probes have ended, or one has passed and the others are cancelled. */
-  readonly done: Promise<void>;
-  readonly cancel: () => void;
-};
+  /** `reused`: the connection of an earlier probe. */
+  start(reused?: ProbeConnection): void {
+    this.#probe(reused);
+  }
 
-const NONE: readonly Stopper[] = [];
+  /** Cancels all probes. The round ends when they have. */
+  cancel(): void {
+    this.#isSettled = true;
+    const [latest, others] = [this.#latest, this.#others];
+    for (const attempt of others) attempt.abort();
+    latest?.abort();
+  }
 
-export function startRound({ clock, doubtMs, fastMs, wantsMore, ask, take }: RoundOptions): Round {
-  let underWay = NONE;
-  let settled = false;
-  const settle = (): void => {
-    settled = true;
-    for (const stopper of underWay) stopper.abort();
-  };
+  override expire(): void {
+    // Responses that arrived while this thread was busy are read before another probe starts.
+    this.#cancelRecheck = this.clock.after(0, () => {
+      this.#cancelRecheck = undefined;
+      if (!this.#isSettled && this.wantsMore(this.#underWay())) this.#probe(undefined);
+    });
+  }
 
-  const probe = async (first: boolean): Promise<void> => {
-    const stopper = createStopper();
-    const startedMs = clock.now();
-    underWay = underWay.length === 0 ? [stopper] : [...underWay, stopper];
-    let next: Promise<void> | undefined;
-    let cancelTimer: Cancel | undefined;
-    if (wantsMore(underWay.length)) {
-      cancelTimer = clock.after(first ? doubtMs : fastMs, () => {
-        // Responses that arrived while this thread was busy are read before another probe starts.
-        cancelTimer = clock.after(0, () => {
-          if (!settled && wantsMore(underWay.length)) next = probe(false);
-        });
-      });
+  /** Notes that a probe has ended. */
+  protected hear(attempt: Attempt, result: ProbeResult): void {
+    if (attempt === this.#latest) {
+      cancelDeadline(this);
+      this.#cancelRecheck?.();
+      this.#cancelRecheck = undefined;
+      this.#latest = undefined;
+    } else this.#others = this.#others.filter((other) => other !== attempt);
+    if (!this.#isSettled) {
+      this.#isSettled = result.passed;
+      this.take(result, attempt.startedMs);
+      // Those that are cancelled may end within the call, and the round with the last of them.
+      if (result.passed) this.cancel();
     }
-    const result = await ask(stopper, first);
-    cancelTimer?.();
-    underWay = underWay.length === 1 ? NONE : underWay.filter((other) => other !== stopper);
-    if (!settled) {
-      if (result.passed) settle();
-      take(result, startedMs);
-    }
-    await next;
-  };
-  return { done: probe(true), cancel: settle };
+    if (this.#underWay() > 0 || this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.end();
+  }
+
+  #underWay(): number {
+    return this.#others.length + (this.#latest === undefined ? 0 : 1);
+  }
+
+  #probe(reused: ProbeConnection | undefined): void {
+    const isFirst = this.#underWay() === 0;
+    if (this.#latest !== undefined) this.#others = [...this.#others, this.#latest];
+    const attempt = new Attempt(this, isFirst, reused);
+    this.#latest = attempt;
+    if (this.wantsMore(this.#underWay())) startDeadline(this, this.clock, isFirst ? this.doubtMs() : this.fastMs());
+    this.ask(attempt);
+  }
+}
+
+const NONE: Attempt[] = [];
+
+/** One probe of a round. */
+export class Attempt extends LightStopper implements Probing {
+  readonly round: Round;
+  readonly isFirst: boolean;
+  readonly reused: ProbeConnection | undefined;
+  readonly startedMs: number;
+  /** The link of this machine to the target, if it was down at the start. */
+  deadLink: string | undefined = undefined;
+
+  constructor(round: Round, isFirst: boolean, reused: ProbeConnection | undefined) {
+    super();
+    this.round = round;
+    this.isFirst = isFirst;
+    this.reused = reused;
+    this.startedMs = round.clock.now();
+  }
+
+  get signal(): this {
+    return this;
+  }
+
+  get clock(): Clock {
+    return this.round.clock;
+  }
+
+  keep(connection: ProbeConnection): void {
+    this.round.keep(connection);
+  }
+
+  done(result: ProbeResult): void {
+    this.round.conclude(this, result);
+  }
+
+  fault(error: unknown): void {
+    this.round.fault(this, error);
+  }
 }

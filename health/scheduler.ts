@@ -4,6 +4,7 @@
  */
 import type { Cancel, Clock } from './clock.ts';
 import { FIRST_ROUND_MS, MAX_PROBES_IN_FLIGHT, MAX_STARTS_AT_ONCE, MIN_GAP_MS } from './limits.ts';
+import { LinkedList, ListEntry } from './linked-list.ts';
 
 /** When the next run is: at its place in the interval, or `fast` after the start of this one. */
 export type Pace = 'interval' | 'fast';
@@ -12,8 +13,14 @@ export type Job = {
   readonly key: string;
   readonly intervalMs: number;
   readonly fastMs: number;
-  /** One probe. A rejection goes to `failed` and counts as `interval`. */
-  run(): Promise<Pace>;
+  /** One probe, which ends with `turn.end`. What it throws goes to `failed`, and ends the turn as `interval`. */
+  run(turn: Turn): void;
+};
+
+/** A job's turn. */
+export type Turn = {
+  /** Ends the turn. Only the first call has an effect. */
+  end(pace: Pace): void;
 };
 
 export type Scheduler = {
@@ -29,18 +36,41 @@ export type Scheduler = {
   stop(): Promise<void>;
 };
 
-type Entry = {
+class Entry extends ListEntry<Entry> implements Turn {
   readonly job: Job;
   /** 0 to 1: its place in the interval. */
   readonly phase: number;
   readonly place: number;
-  startedMs: number;
-  dueMs: number;
-  state: 'timer' | 'waiting' | 'running' | 'removed';
-};
+  startedMs = -Infinity;
+  /** With this fraction, V8 changes it in place later. */
+  dueMs = 0.5;
+  state: 'timer' | 'waiting' | 'running' | 'removed' = 'timer';
+  /** A run is in flight, perhaps of an entry that was removed. */
+  isRunning = false;
+  readonly #state: State;
+
+  constructor(state: State, job: Job, place: number) {
+    super();
+    this.#state = state;
+    this.job = job;
+    this.place = place;
+    this.phase = Math.floor(phaseOf(place) * TURNS_OF_INTERVAL) / TURNS_OF_INTERVAL;
+  }
+
+  end(pace: Pace): void {
+    if (this.isRunning) endRun(this.#state, this, pace);
+  }
+}
 
 /** Entries that are due at one moment: they share a timer. */
-type Turn = { readonly entries: Set<Entry>; readonly cancel: Cancel };
+class Moment extends LinkedList<Entry> {
+  readonly cancel: Cancel;
+
+  constructor(cancel: Cancel) {
+    super();
+    this.cancel = cancel;
+  }
+}
 
 /**
  * The place of the n-th target, 0 to 1, by van der Corput's sequence (n's bits in reverse, behind the point): the
@@ -75,11 +105,13 @@ type State = Required<SchedulerOptions> & {
   readonly entries: Map<string, Entry>;
   /** By interval: the next place, and those that are free again. */
   readonly places: Map<number, { next: number; readonly free: number[] }>;
-  /** By moment. */
-  readonly turns: Map<number, Turn>;
-  /** In the order they came; a Set, since taking the first out of a long array moves all others. */
-  readonly waiting: Set<Entry>;
+  /** By their time. */
+  readonly moments: Map<number, Moment>;
+  /** In the order they came. */
+  readonly waiting: LinkedList<Entry>;
   inFlight: number;
+  /** Waiting runs are being started: one that ends at once must not start the next inside. */
+  isStarting: boolean;
   stopped: boolean;
   /** Set during the pause before more runs are started. */
   resume: Cancel | undefined;
@@ -101,9 +133,10 @@ export function createScheduler({ clock, failed, maxInFlight = MAX_PROBES_IN_FLI
     originMs: clock.now(),
     entries: new Map(),
     places: new Map(),
-    turns: new Map(),
-    waiting: new Set(),
+    moments: new Map(),
+    waiting: new LinkedList(),
     inFlight: 0,
+    isStarting: false,
     stopped: false,
     resume: undefined,
     idle: undefined,
@@ -137,11 +170,9 @@ export function createScheduler({ clock, failed, maxInFlight = MAX_PROBES_IN_FLI
 function addJob(state: State, job: Job): void {
   removeJob(state, job.key);
   const place = takePlace(state, job.intervalMs);
-  const phase = Math.floor(phaseOf(place) * TURNS_OF_INTERVAL) / TURNS_OF_INTERVAL;
-  const nowMs = state.clock.now();
-  const entry: Entry = { job, phase, place, startedMs: -Infinity, dueMs: nowMs, state: 'timer' };
+  const entry = new Entry(state, job, place);
   state.entries.set(job.key, entry);
-  arm(state, entry, nowMs + phase * Math.min(FIRST_ROUND_MS, job.intervalMs));
+  arm(state, entry, state.clock.now() + entry.phase * Math.min(FIRST_ROUND_MS, job.intervalMs));
 }
 
 function removeJob(state: State, key: string): void {
@@ -151,7 +182,7 @@ function removeJob(state: State, key: string): void {
   entries.delete(key);
   disarm(state, entry);
   entry.state = 'removed';
-  waiting.delete(entry);
+  waiting.remove(entry);
   places.get(entry.job.intervalMs)?.free.push(entry.place);
 }
 
@@ -165,62 +196,77 @@ function arm(state: State, entry: Entry, dueMs: number): void {
   disarm(state, entry);
   entry.state = 'timer';
   entry.dueMs = dueMs;
-  const turn = state.turns.get(dueMs);
-  if (turn === undefined) state.turns.set(dueMs, openTurn(state, entry));
-  else turn.entries.add(entry);
+  momentAt(state, dueMs).push(entry);
 }
 
-function openTurn(state: State, first: Entry): Turn {
-  const { clock, turns, waiting } = state;
-  const { dueMs } = first;
-  const entries = new Set([first]);
+function momentAt(state: State, dueMs: number): Moment {
+  return state.moments.get(dueMs) ?? openMoment(state, dueMs);
+}
+
+function openMoment(state: State, dueMs: number): Moment {
+  const { clock, moments, waiting } = state;
   const cancel = clock.after(dueMs - clock.now(), () => {
-    turns.delete(dueMs);
-    for (const entry of entries) {
+    moments.delete(dueMs);
+    for (let entry = moment.shift(); entry !== undefined; entry = moment.shift()) {
       entry.state = 'waiting';
-      waiting.add(entry);
+      waiting.push(entry);
     }
     startWaiting(state);
   });
-  return { entries, cancel };
+  const moment = new Moment(cancel);
+  moments.set(dueMs, moment);
+  return moment;
 }
 
-function disarm({ turns }: State, entry: Entry): void {
-  const turn = entry.state === 'timer' ? turns.get(entry.dueMs) : undefined;
-  if (turn?.entries.delete(entry) !== true || turn.entries.size > 0) return;
-  turn.cancel();
-  turns.delete(entry.dueMs);
+function disarm({ moments }: State, entry: Entry): void {
+  const { list, dueMs } = entry;
+  if (!(list instanceof Moment)) return;
+  list.remove(entry);
+  if (list.size > 0) return;
+  list.cancel();
+  moments.delete(dueMs);
 }
 
 /** Starts some at a time. In between, the event loop serves the sockets of earlier ones. */
 function startWaiting(state: State): void {
+  if (state.isStarting) return;
+  state.isStarting = true;
   for (let started = 0; state.inFlight < state.maxInFlight && state.resume === undefined; started += 1) {
     if (started === MAX_STARTS_AT_ONCE) {
-      state.resume = state.clock.after(0, () => {
-        state.resume = undefined;
-        startWaiting(state);
-      });
-      return;
+      startMoreLater(state);
+      break;
     }
-    const [entry] = state.waiting;
-    if (entry === undefined) return;
-    state.waiting.delete(entry);
-    void start(state, entry);
+    const entry = state.waiting.shift();
+    if (entry === undefined) break;
+    start(state, entry);
+  }
+  state.isStarting = false;
+}
+
+function startMoreLater(state: State): void {
+  state.resume = state.clock.after(0, () => {
+    state.resume = undefined;
+    startWaiting(state);
+  });
+}
+
+function start(state: State, entry: Entry): void {
+  entry.state = 'running';
+  entry.isRunning = true;
+  entry.startedMs = state.clock.now();
+  state.inFlight += 1;
+  try {
+    entry.job.run(entry);
+  } catch (error) {
+    state.failed(entry.job.key, error);
+    entry.end('interval');
   }
 }
 
-async function start(state: State, entry: Entry): Promise<void> {
-  entry.state = 'running';
-  entry.startedMs = state.clock.now();
-  state.inFlight += 1;
-  let pace: Pace = 'interval';
-  try {
-    pace = await entry.job.run();
-  } catch (error) {
-    state.failed(entry.job.key, error);
-  }
+function endRun(state: State, entry: Entry, pace: Pace): void {
+  entry.isRunning = false;
   state.inFlight -= 1;
-  if (isRunning(entry)) arm(state, entry, nextStart(state, entry, pace));
+  if (entry.state === 'running') arm(state, entry, nextStart(state, entry, pace));
   startWaiting(state);
   if (state.inFlight === 0) state.idle?.();
 }
@@ -233,9 +279,4 @@ function nextStart({ clock, originMs }: State, { job, phase, startedMs }: Entry,
   // Timers may fire a little early: the moment that this run was for must not come twice.
   const afterMs = Math.max(nowMs, startedMs + Math.min(MIN_GAP_MS, intervalMs / 2));
   return nextOnGrid(originMs, intervalMs, phase, afterMs);
-}
-
-/** The state can have changed while the run was awaited, which the compiler does not see. */
-function isRunning(entry: Entry): boolean {
-  return entry.state === 'running';
 }

@@ -94,7 +94,14 @@ function startUnit(engine: Engine, unit: Unit): void {
   if (isPush(check)) pushes.expect(key, check.expiresMs);
   else if (where !== undefined && isProbed(engine, unit)) {
     const { intervalMs, fastMs } = check;
-    scheduler.add({ key, intervalMs, fastMs, run: () => probeUnit(unit, where) });
+    scheduler.add({
+      key,
+      intervalMs,
+      fastMs,
+      run: (turn) => {
+        probeUnit(unit, where, turn);
+      },
+    });
   }
 }
 

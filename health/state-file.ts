@@ -46,6 +46,8 @@ export type SavedOverride = {
   readonly since: string;
   readonly until: string | undefined;
   readonly by: OrderAuthor;
+  /** The name of the operator or program that gave the order; undefined if it is not known. */
+  readonly who?: string | undefined;
   /** ISO 8601: when the last answer that names it expires; undefined while answers may name it. */
   readonly safeAt?: string | undefined;
 };
@@ -59,6 +61,7 @@ export type SavedWeight = {
   /** ISO 8601. */
   readonly since: string;
   readonly by: OrderAuthor;
+  readonly who?: string | undefined;
 };
 
 export type StateStore = {
@@ -208,6 +211,7 @@ function readOverride(entry: unknown): SavedOverride | undefined {
     since,
     until,
     by: authorOf(entry),
+    who: whoOf(entry),
     safeAt: isTime(safeAt) ? safeAt : undefined,
   };
 }
@@ -219,12 +223,16 @@ function readWeight(entry: unknown): SavedWeight | undefined {
   if (typeof weight !== 'number' || !Number.isInteger(weight) || weight < 0 || weight > 65_535) return undefined;
   if (reason !== undefined && typeof reason !== 'string') return undefined;
   const plainReason = reason === undefined ? undefined : plainText(reason);
-  return { target: plainText(target), weight, reason: plainReason, since, by: authorOf(entry) };
+  return { target: plainText(target), weight, reason: plainReason, since, by: authorOf(entry), who: whoOf(entry) };
 }
 
 /** Files from before Pharos had schedules have no `by`. */
 function authorOf({ by }: Record<string, unknown>): OrderAuthor {
   return AUTHORS.find((author) => author === by) ?? 'operator';
+}
+
+function whoOf({ who }: Record<string, unknown>): string | undefined {
+  return typeof who === 'string' ? plainText(who) : undefined;
 }
 
 function isTime(value: unknown): value is string {

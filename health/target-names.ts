@@ -38,8 +38,8 @@ export type ShedMarks = { readonly low: number; readonly high: number };
 
 /** The properties of the answers that name a VIP. */
 export type AnswerTraits = {
-  /** Of the records that it has. */
-  readonly types: readonly ('a' | 'aaaa' | 'cname')[];
+  /** Of the records that it has: `A`, `TXT`. */
+  readonly types: readonly string[];
   /** The service's TTL; equal where it is fixed. */
   readonly minTtlSeconds: number;
   readonly maxTtlSeconds: number;

@@ -55,8 +55,8 @@ export type Unit = {
   certificateEndsMs: number | undefined;
   /** Its evidence about this node's own network. */
   readonly witness: Witness;
-  /** Cancels the probes under way. */
-  cancel: (() => void) | undefined;
+  /** Its turn under way. */
+  round: { cancel(): void } | undefined;
   /** Its last changes of state, and the same before the last of them. `flap-holds.ts` writes these three. */
   flaps: Flaps;
   flapsBefore: Flaps;
@@ -82,7 +82,7 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
     last: undefined,
     certificateEndsMs: undefined,
     witness: createWitness(),
-    cancel: undefined,
+    round: undefined,
     flaps: NO_FLAPS,
     flapsBefore: NO_FLAPS,
     heldDown: false,
@@ -95,7 +95,7 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
 /** Stops the probes of a unit that is no longer wanted. Their results are ignored. */
 export function stopProbes(unit: Unit): void {
   unit.stopped = true;
-  unit.cancel?.();
+  unit.round?.cancel();
 }
 
 /** Whether the state would go down with the result. */
@@ -203,7 +203,8 @@ export function needsMore({ check, state }: Unit, underWay: number): number {
  */
 export function doubtMsOf(unit: Unit): number {
   const usualMs = unit.last?.passed === true ? unit.last.elapsedMs : 0;
-  return Math.max(fastMsOf(unit), SLOW_ANSWER_FACTOR * usualMs);
+  // Whole milliseconds, so that many targets share a timer.
+  return Math.max(fastMsOf(unit), Math.ceil(SLOW_ANSWER_FACTOR * usualMs));
 }
 
 const SLOW_ANSWER_FACTOR = 1.5;

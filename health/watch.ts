@@ -28,8 +28,50 @@ export type Watch = {
   stop(): void;
 };
 
-/** A connection, and its owner while it is held. */
-type Held = Owner & { readonly key: string; readonly peer: string; readonly connection: ProbeConnection };
+/** The owner of a connection while it is held. A probe that uses the connection gives it back to the same one. */
+class Held implements Owner {
+  readonly key: string;
+  readonly peer: string;
+  readonly connection: ProbeConnection;
+  /** The first time is soon after the connection was made. */
+  readonly firstMs: number;
+  sinceMs: number;
+  /** Others of the same key: a compound check may leave several. */
+  next: Held | undefined = undefined;
+  readonly #state: State;
+  #octets = 0;
+
+  constructor(state: State, key: string, connection: ProbeConnection) {
+    this.#state = state;
+    this.key = key;
+    this.peer = connection.peer();
+    this.connection = connection;
+    this.firstMs = this.sinceMs = state.clock.now();
+  }
+
+  isOf(state: State, key: string): boolean {
+    return this.#state === state && this.key === key;
+  }
+
+  holdFrom(nowMs: number): void {
+    this.sinceMs = nowMs;
+    this.#octets = 0;
+  }
+
+  received({ length }: Buffer): void {
+    this.#octets += length;
+    if (this.#octets > MAX_IDLE_OCTETS) release(this.#state, this);
+  }
+
+  ended(): void {
+    const { key, sinceMs } = this;
+    if (release(this.#state, this)) noteEnd(this.#state, key, this.#state.clock.now() - sinceMs);
+  }
+
+  failed(): void {
+    this.ended();
+  }
+}
 
 /**
  * How a target closes idle connections. Without this, a target that closes after each response, or after five idle
@@ -49,7 +91,8 @@ type State = {
   /** The other side ended a held connection of the key, by FIN or by RST. */
   readonly lost: (key: string) => void;
   readonly maxWatched: number;
-  readonly ofKey: Map<string, Held[]>;
+  /** The last of each key; `next` leads to the others. */
+  readonly ofKey: Map<string, Held>;
   readonly ofPeer: Map<string, number>;
   /** How many are held. */
   count: number;
@@ -75,10 +118,9 @@ export function createWatch(
   };
   return {
     keep(key, connection) {
-      const peer = connection.peer();
-      const isFull = state.count >= maxWatched || (state.ofPeer.get(peer) ?? 0) >= MAX_WATCHED_OF_ADDRESS;
-      if (state.stopped || isFull) connection.hangUp();
-      else hold(state, key, peer, connection);
+      const held = state.stopped || state.count >= maxWatched ? undefined : heldOf(state, key, connection);
+      if (held === undefined || (state.ofPeer.get(held.peer) ?? 0) >= MAX_WATCHED_OF_ADDRESS) connection.hangUp();
+      else hold(state, held);
     },
     take: (key) => takeOnly(state, key),
     drop(key) {
@@ -95,30 +137,24 @@ export function createWatch(
   };
 }
 
-function hold(state: State, key: string, peer: string, connection: ProbeConnection): void {
+function heldOf(state: State, key: string, connection: ProbeConnection): Held {
+  const { held } = connection;
+  return held instanceof Held && held.isOf(state, key) ? held : new Held(state, key, connection);
+}
+
+function hold(state: State, held: Held): void {
   const { clock, ofKey, ofPeer } = state;
-  const sinceMs = clock.now();
+  const { key, peer, connection } = held;
   noteHarmless(state, key);
-  const ended = (): void => {
-    if (release(state, held)) noteEnd(state, key, clock.now() - sinceMs);
-  };
-  let octets = 0;
-  const received = ({ length }: Buffer): void => {
-    octets += length;
-    if (octets > MAX_IDLE_OCTETS) release(state, held);
-  };
-  const held: Held = { key, peer, connection, received, ended, failed: ended };
-  const others = ofKey.get(key);
-  if (others === undefined) ofKey.set(key, [held]);
-  else others.push(held);
+  held.holdFrom(clock.now());
+  held.next = ofKey.get(key);
+  ofKey.set(key, held);
   ofPeer.set(peer, (ofPeer.get(peer) ?? 0) + 1);
   state.count += 1;
-  // The first time is soon after the connection was made.
-  connection.keptMs ??= sinceMs;
-  connection.owner = held;
+  connection.held = connection.owner = held;
   // Closing it properly is only a courtesy to the server, and must not keep this process running.
   connection.rest(true);
-  if (!connection.isOpen()) ended();
+  if (!connection.isOpen()) held.ended();
 }
 
 /** A probe passed after the last close: the close was harmless. */
@@ -139,13 +175,11 @@ function noteEnd({ habits, lost }: State, key: string, idleMs: number): void {
 }
 
 function takeOnly(state: State, key: string): ProbeConnection | undefined {
-  const those = state.ofKey.get(key);
-  const held = those?.[0];
-  if (those === undefined || held === undefined) return undefined;
+  const held = state.ofKey.get(key);
+  if (held === undefined) return undefined;
   state.habits.delete(key);
-  const { connection } = held;
-  const ageMs = state.clock.now() - (connection.keptMs ?? -Infinity);
-  if (those.length > 1 || ageMs >= REUSE_MS || !connection.isOpen()) {
+  const { connection, firstMs, next } = held;
+  if (next !== undefined || state.clock.now() - firstMs >= REUSE_MS || !connection.isOpen()) {
     dropAll(state, key);
     return undefined;
   }
@@ -156,11 +190,15 @@ function takeOnly(state: State, key: string): ProbeConnection | undefined {
 }
 
 function dropAll(state: State, key: string): void {
-  const those = state.ofKey.get(key);
-  if (those === undefined) return;
+  let held = state.ofKey.get(key);
+  if (held === undefined) return;
   // The connection was held until the next probe: the other side has no habit of closing it.
   state.habits.delete(key);
-  for (const held of [...those]) release(state, held);
+  while (held !== undefined) {
+    const { next }: Held = held;
+    release(state, held);
+    held = next;
+  }
 }
 
 /** Closes a connection; false if it was not held any more. */
@@ -173,13 +211,26 @@ function release(state: State, held: Held): boolean {
 /** Stops watching a connection without closing it; false if it was not held any more. */
 function forget(state: State, held: Held): boolean {
   const { ofKey, ofPeer } = state;
-  const those = ofKey.get(held.key);
-  if (those?.includes(held) !== true) return false;
-  if (those.length === 1) ofKey.delete(held.key);
-  else those.splice(those.indexOf(held), 1);
+  if (!unlink(ofKey, held)) return false;
   const left = (ofPeer.get(held.peer) ?? 1) - 1;
   if (left === 0) ofPeer.delete(held.peer);
   else ofPeer.set(held.peer, left);
   state.count -= 1;
+  return true;
+}
+
+function unlink(ofKey: State['ofKey'], held: Held): boolean {
+  const { key, next } = held;
+  const last = ofKey.get(key);
+  if (last === held) {
+    if (next === undefined) ofKey.delete(key);
+    else ofKey.set(key, next);
+  } else {
+    let before = last;
+    while (before !== undefined && before.next !== held) before = before.next;
+    if (before === undefined) return false;
+    before.next = next;
+  }
+  held.next = undefined;
   return true;
 }

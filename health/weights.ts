@@ -15,7 +15,7 @@ export type Weights = {
   /**
    * Sets the weights; with undefined, clears them. Resolves when they are on the disk; with false if they could not be.
    */
-  set(targets: readonly string[], request: WeightRequest | undefined, by: Author): Promise<boolean>;
+  set(targets: readonly string[], request: WeightRequest | undefined, by: Author, who?: string): Promise<boolean>;
 };
 
 export function createWeights(store: StateStore, clock: Clock): Weights {
@@ -24,13 +24,13 @@ export function createWeights(store: StateStore, clock: Clock): Weights {
   return {
     get: (target) => (current.size === 0 ? undefined : current.get(canonicalTarget(target))),
     list: () => [...current.values()],
-    set(targets, request, by) {
+    set(targets, request, by, who) {
       for (const target of targets) {
         const key = canonicalTarget(target);
         if (request === undefined) current.delete(key);
         else {
           const { weight, reason } = request;
-          current.set(key, { target, weight, reason, since: isoTime(clock), by });
+          current.set(key, { target, weight, reason, since: isoTime(clock), by, who });
         }
       }
       return store.saveWeights([...current.values()]);

@@ -36,10 +36,34 @@ export function packetOf(query: Uint8Array, peer: Uint8Array, transport: number,
 }
 
 /**
- * Answers one query. Returns the number of octets written to `tx` from `txAt`; 0 sends no response. Never throws for
- * bad input, allocates nothing, and keeps no reference to the packet.
+ * Answers one query. Returns the number of octets written to `tx` from `txAt`; 0 sends no response, DEFERRED hands the
+ * message over. Never throws for bad input, allocates nothing, and keeps no reference to the packet.
  */
 export type Answer = (packet: Readonly<Packet>) => number;
+
+/**
+ * The result of an `Answer` for a message that only the control thread can answer (`Deferred`): the packet loop hands
+ * it over, and sends no response itself.
+ */
+export const DEFERRED = -1;
+
+/** The question to the control thread about such a message. Its reply is the response, or undefined for none. */
+export type Deferred = {
+  readonly kind: 'deferred';
+  readonly message: Uint8Array;
+  /** The client's address: 4 or 16 octets. */
+  readonly peer: Uint8Array;
+  /** One of TRANSPORT. */
+  readonly transport: number;
+};
+
+export function deferredOf({ rx, rxAt, length, peer, peerAt, peerOctets, transport }: Readonly<Packet>): Deferred {
+  const message = Uint8Array.from(rx.subarray(rxAt, rxAt + length));
+  return { kind: 'deferred', message, peer: Uint8Array.from(peer.subarray(peerAt, peerAt + peerOctets)), transport };
+}
+
+/** Where the response to a datagram is sent: the socket, and the client's address and control data as received. */
+export type DatagramRoute = { readonly fd: number; readonly name: Uint8Array; readonly control: Uint8Array };
 
 /** A generation as posted to the answering threads: plain data and shared memory. */
 export type Publication = {
@@ -114,6 +138,8 @@ export type ToControl =
   | { readonly kind: 'refused'; readonly sequence: number; readonly reason: string }
   | { readonly kind: 'cannot-listen'; readonly failure: ListenFailure }
   | { readonly kind: 'question'; readonly id: number; readonly question: unknown }
+  /** A deferred message of a packet loop that cannot wait for the reply. */
+  | { readonly kind: 'datagram'; readonly question: Deferred; readonly route: DatagramRoute }
   | { readonly kind: 'log'; readonly message: string };
 
 /** The interface of a thread to its packet loop. */
@@ -128,9 +154,17 @@ export type Link = {
   /** Takes a publication. When its answerer cannot be created, reports that and keeps the previous publication. */
   take(sequence: number, publication: Publication): void;
   stopping(): boolean;
+  /**
+   * Takes a place among the deferred datagrams that the control thread has not answered. Returns false, and counts, if
+   * there is none: the datagram is dropped.
+   */
+  defers(): boolean;
+  /** Gives the place back. For loops that ask; for a 'datagram' the control thread does it. */
+  settled(): void;
   /** Counts an exception of an answer. The control thread logs the first, then at most one per interval. */
   threw(error: unknown): void;
   send(message: ToControl): void;
+  ask: AskControl;
 };
 
 /** The log for operators. A pino logger is one. */

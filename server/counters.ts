@@ -65,10 +65,27 @@ export const COUNTER = {
   SAMPLES_DROPPED: 47,
   /** (a) Client samples dropped because the ring was full (client-samples.ts). */
   CLIENT_SAMPLES_DROPPED: 48,
+  /** Turns of the thread's loop, also while it is idle: a thread whose count does not change is blocked. */
+  TURNS: 49,
+  /** (a) Sets of VIPs whose signatures were not asked for because the ring was full (rare-sets.ts). */
+  SETS_DROPPED: 50,
+  /** Datagrams dropped and connections closed because of a PROXY header: it is missing, invalid, or not allowed. */
+  PROXY_REFUSED: 51,
+  /** (a) Signatures that answering threads made, and queries refused because too many were needed (compact.ts). */
+  SIGNED_ONLINE: 52,
+  SIGNING_REFUSED: 53,
+  /** Deferred datagrams dropped because too many waited for the control thread. */
+  DEFERRED_DROPPED: 54,
+  /** (a) Queries by type: TYPES + 0 to TYPES + 15 (query-types.ts). */
+  TYPES: 64,
+  /** Queries over UDP by the time until their response was sent, of a sample: ANSWER_TIMES + 0 to ANSWER_TIMES + 11. */
+  ANSWER_TIMES: 80,
+  /** The sum of these times in milliseconds. */
+  ANSWER_MS: 92,
 } as const;
 
 /** Number of places in a block: whole cache lines, with room for more counters. */
-export const COUNTERS = 64;
+export const COUNTERS = 96;
 
 /** Creates the block of one thread, all zero. */
 export function createCounters(): Float64Array<SharedArrayBuffer> {

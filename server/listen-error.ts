@@ -54,7 +54,7 @@ function advise({ endpoint, transport, code }: ListenFailure): string {
         ? adviseOnPrivilege(endpoint.written === undefined ? endpoint.port : undefined, cannotGainPrivileges())
         : 'a security module or sandbox forbids it';
     case 'EADDRNOTAVAIL':
-      return '"ip address" lists its addresses; a wildcard (0.0.0.0, ::) covers all of them';
+      return '"ip address" lists its addresses; a wildcard (0.0.0.0, ::) covers all of them; "freebind: true" listens on an address that comes later';
     case 'EAFNOSUPPORT':
       return 'remove the address from "listen", or enable the protocol';
     default:

@@ -1,19 +1,31 @@
 /**
  * Access control (docs/http-api.md#access), decided from plain values.
  *
- *                          no token configured      token configured
- *     alive, ready         yes                      yes
- *     read, from loopback  yes                      yes; with the token where `open_reading` is false
- *     read, from elsewhere 403                      with the token, else 401
- *     change               403                      with the token, else 401
- *     report               yes                      yes
+ *                          no credentials configured  credentials configured
+ *     alive, ready         yes                        yes
+ *     read, from loopback  yes                        yes; with any of them where `openReading` is false
+ *     read, from elsewhere 403                        with any of them, else 401
+ *     operate, update      403                        with one that has the role, else 403; without any 401
+ *     report               yes                        yes
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { TOKEN_NAME, type Credential, type Role } from '../config/settings.ts';
 import { isLoopback, parseAddress } from '../wire/address.ts';
 import { problem, type Problem } from './problem.ts';
 
 /** Access that a route needs. `open` is for orchestrators' probes, which carry no token; `report` is for web pages. */
-export type Access = 'open' | 'read' | 'change' | 'report';
+export type Access = 'open' | Role | 'report';
+
+/** `token` has all roles. `credentials` are those of `status.tokens`. */
+export type AccessRules = {
+  readonly token: string | undefined;
+  readonly credentials?: readonly Credential[];
+  /** False: reading from this machine needs a token too. Default: true. */
+  readonly openReading?: boolean;
+};
+
+/** What `status.token` permits: everything. */
+const ALL_ROLES: readonly Role[] = ['operate', 'update'];
 
 export type Request = {
   /** The address of the connection's other end. */
@@ -22,39 +34,71 @@ export type Request = {
   readonly host: string;
   /** Local port of the connection. */
   readonly port: number;
+  /** Whether the connection uses TLS. */
+  readonly secure?: boolean;
   /** Whether a proxy forwarded the request: `isForwarded`. */
   readonly forwarded: boolean;
   /** The Authorization header. */
   readonly authorization: string | undefined;
+  /** The names in a client certificate that was verified: see `namesOfClient`. */
+  readonly certificate?: readonly string[];
 };
+
+/** Who sent a request, by its token or client certificate. */
+export type Identity =
+  | { readonly kind: 'known'; readonly who: string; readonly roles: readonly Role[] }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'wrong token' };
+
+/** The token takes precedence over the certificate. */
+export function identify(
+  { authorization, certificate = [] }: Pick<Request, 'authorization' | 'certificate'>,
+  { token, credentials = [] }: AccessRules,
+): Identity {
+  const given = bearer(authorization);
+  const named = credentials.find((each) => each.certificate !== undefined && certificate.includes(each.certificate));
+  if (given !== undefined && (token !== undefined || credentials.length > 0)) {
+    const digest = digestOf(given);
+    // Compares with all of them, so that the time does not tell which of them is near.
+    const all: Identity[] = credentials.flatMap(({ name, roles, sha256 }) =>
+      sha256 !== undefined && isSame(digest, Buffer.from(sha256, 'hex')) ? [{ kind: 'known', who: name, roles }] : [],
+    );
+    if (token !== undefined && isSame(digest, digestOf(token))) {
+      all.push({ kind: 'known', who: TOKEN_NAME, roles: ALL_ROLES });
+    }
+    return all[0] ?? { kind: 'wrong token' };
+  }
+  return named === undefined ? { kind: 'none' } : { kind: 'known', who: named.name, roles: named.roles };
+}
 
 /** Undefined if the request is allowed; otherwise the 401 or 403 to send. */
 export function authorize(
   request: Request,
   access: Access,
-  token: string | undefined,
-  openReading = true,
+  rules: AccessRules,
+  identity: Identity = identify(request, rules),
 ): Problem | undefined {
   if (access === 'open' || access === 'report') return undefined;
-  const given = bearer(request.authorization);
-  if (token !== undefined && given !== undefined) {
-    if (sameSecret(given, token)) return undefined;
-    return problem(401, 'wrong token: it differs from status.token');
+  if (identity.kind === 'wrong token') {
+    const them = (rules.credentials ?? []).length === 0 ? 'differs from status.token' : 'is not one of this server';
+    return problem(401, `wrong token: it ${them}`);
   }
+  if (identity.kind === 'known') {
+    const { who, roles } = identity;
+    if (access === 'read' || roles.includes(access)) return undefined;
+    return problem(403, `${who} has the role ${roles.join(' and ')}, and this needs the role ${access}`, {
+      hint: `use another token, or add "${access}" to its roles`,
+    });
+  }
+  const { token, credentials = [], openReading = true } = rules;
   if (access === 'read' && openReading && isLocal(request)) return undefined;
-  const what = access === 'change' ? 'a change' : openReading ? 'reading from another machine' : 'reading';
-  if (token === undefined) {
+  const what = access !== 'read' ? 'a change' : openReading ? 'reading from another machine' : 'reading';
+  if (token === undefined && credentials.length === 0) {
     return problem(403, `${what} needs a token, and this server has none`, {
-      hint: 'set status.token in pharos.yaml and restart, then send "Authorization: Bearer <token>"',
+      hint: 'set status.token in pharos.yaml and reload, then send "Authorization: Bearer <token>"',
     });
   }
   return problem(401, `${what} needs a token`, { hint: 'send "Authorization: Bearer <token>"' });
-}
-
-/** Whether the request carries a wrong token. */
-export function hasWrongToken(authorization: string | undefined, token: string | undefined): boolean {
-  const given = bearer(authorization);
-  return token !== undefined && given !== undefined && !sameSecret(given, token);
 }
 
 /**
@@ -63,7 +107,7 @@ export function hasWrongToken(authorization: string | undefined, token: string |
  * name resolves to 127.0.0.1.
  */
 function isLocal(request: Request): boolean {
-  return !request.forwarded && isLocalPeer(request.peer) && isLocalHost(request.host, request.port);
+  return !request.forwarded && isLocalPeer(request.peer) && isLocalHost(request);
 }
 
 function isLocalPeer(text: string): boolean {
@@ -72,18 +116,20 @@ function isLocalPeer(text: string): boolean {
   return address !== undefined && isLoopback(address);
 }
 
-function isLocalHost(host: string, port: number): boolean {
+function isLocalHost({ host, port, secure = false }: Request): boolean {
   // HTTP/1.0 does not require a Host. Every browser and proxy sends one.
   if (host === '') return true;
-  const [, name = '', digits = String(HTTP_PORT)] = /^(.*?)(?::(\d+))?$/.exec(host.toLowerCase()) ?? [];
+  const [, name = '', digits = String(secure ? HTTPS_PORT : HTTP_PORT)] =
+    /^(.*?)(?::(\d+))?$/.exec(host.toLowerCase()) ?? [];
   if (Number(digits) !== port) return false;
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
   const address = parseAddress(name.replace(/^\[(.*)\]$/, '$1'));
   return address !== undefined && isLoopback(address);
 }
 
-/** Default port of an http URL. */
+/** Default ports of http and https URLs. */
 const HTTP_PORT = 80;
+const HTTPS_PORT = 443;
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -168,8 +214,11 @@ function bearer(header: string | undefined): string | undefined {
   return header === undefined ? undefined : /^Bearer +(\S+) *$/i.exec(header)?.[1];
 }
 
-/** Compares digests, which have one length, so that the time reveals neither length nor beginning of the secret. */
-function sameSecret(a: string, b: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
+/** Digests have one length, so that the time of a comparison reveals neither length nor beginning of the secret. */
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function isSame(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -31,8 +31,10 @@ export type ConnectionStats = { readonly open: number; readonly closed: number; 
 
 export type Connections = {
   readonly stats: () => ConnectionStats;
-  /** Allows closing the connection to make room until its reply is sent, although a request is under way. */
-  readonly yields: (socket: Socket) => void;
+  /**
+   * Whether the connection may be closed to make room although a request is under way. Its reply, once sent, ends this.
+   */
+  readonly yields: (socket: Socket, may: boolean) => void;
   /** Clears the alarm. The server closes the connections. */
   readonly stop: () => void;
 };
@@ -105,6 +107,19 @@ export function watchConnections(
       open.delete(socket);
     });
   });
+  // With TLS, requests come from another socket object than the connection.
+  server.on('secureConnection', (secured: Socket) => {
+    const plain = [...open.keys()].find(
+      (each) => each.remotePort === secured.remotePort && each.remoteAddress === secured.remoteAddress,
+    );
+    const connection = plain && open.get(plain);
+    if (plain === undefined || connection === undefined) return;
+    open.delete(plain);
+    open.set(secured, connection);
+    secured.once('close', () => {
+      open.delete(secured);
+    });
+  });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     const connection = open.get(socket);
@@ -122,15 +137,28 @@ export function watchConnections(
   });
   return {
     stats: () => ({ open: open.size, closed, refused }),
-    yields: (socket) => {
+    yields: (socket, may) => {
       const connection = open.get(socket);
-      if (connection !== undefined) connection.yields = true;
+      if (connection !== undefined) connection.yields = may;
     },
     stop: () => {
       clearTimeout(timer);
       alarms.clear('connections_full', 'http');
     },
   };
+}
+
+/**
+ * Calls `ended` when the client ends its side of the connection before it has its reply: most such clients have left,
+ * so work that takes long or has no end is not worth it.
+ */
+export function whenClientEnds({ socket }: IncomingMessage, response: ServerResponse, ended: () => void): void {
+  if (socket.readableEnded) {
+    ended();
+    return;
+  }
+  socket.once('end', ended);
+  response.once('close', () => socket.off('end', ended));
 }
 
 /** Whether no complete request waits for its reply. */

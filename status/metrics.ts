@@ -6,7 +6,8 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { ALARMS } from '../config/alarms.ts';
 import { hidePaths } from '../config/environment.ts';
 import { PROBE_TIME_BOUNDS } from '../health/probe-times.ts';
-import { COUNTER } from '../server/counters.ts';
+import { COUNTER, counterAt } from '../server/counters.ts';
+import { ANSWER_TIME_BOUNDS, COUNTED_TYPES } from '../server/query-types.ts';
 import type { Octets } from './assemble-reply.ts';
 import { THROWN } from './beacon.ts';
 import type { ConnectionStats } from './connections.ts';
@@ -35,18 +36,22 @@ export function createMetrics(runtime: Runtime, http: HttpStats): Metrics {
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   const fill = [
     trafficMetrics(registry, runtime),
+    typeMetrics(registry, runtime),
+    zoneMetrics(registry, runtime),
     clientMetrics(registry, runtime),
     probeMetrics(registry, runtime),
+    changeMetrics(registry, runtime),
     configurationMetrics(registry, runtime),
     beaconMetrics(registry, runtime),
     fleetMetrics(registry, runtime),
+    aliasMetrics(registry, runtime),
     httpMetrics(registry, http),
   ];
   return {
     contentType: registry.contentType,
     write: async (octets) => {
       for (const one of fill) one();
-      octets.text(`${await registry.metrics()}\n${probeTimesText(runtime)}`);
+      octets.text(`${await registry.metrics()}\n${probeTimesText(runtime)}${answerTimesText(runtime)}`);
       await writeVipMetrics(await vipStates(runtime), octets);
     },
   };
@@ -69,6 +74,21 @@ function counter<Label extends string>(
   labelNames: Label[],
 ): Counter<Label> {
   return new Counter({ name: `pharos_${name}`, help, labelNames, registers: [registry] });
+}
+
+function aliasMetrics(registry: Registry, runtime: Runtime): () => void {
+  const help = 'Times that a name outside the zones that an ALIAS leads to was resolved.';
+  const attempts = counter(registry, 'alias_resolutions_total', help, ['name', 'result']);
+  const age = gauge(registry, 'alias_age_seconds', 'Time since the name was resolved. Absent before the first time.', ['name']); // prettier-ignore
+  return () => {
+    attempts.reset();
+    age.reset();
+    for (const { name, resolved, failed, ageSeconds } of runtime.foreign?.() ?? []) {
+      attempts.inc({ name, result: 'ok' }, resolved);
+      attempts.inc({ name, result: 'failed' }, failed);
+      if (ageSeconds !== undefined) age.set({ name }, ageSeconds);
+    }
+  };
 }
 
 function httpMetrics(registry: Registry, { connections, wrongTokens }: HttpStats): () => void {
@@ -124,6 +144,21 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
       name: 'client_samples_dropped_total',
       help: 'Sampled clients not counted by country, because too many came at once.',
     },
+    {
+      place: COUNTER.SIGNED_ONLINE,
+      name: 'online_signatures_total',
+      help: 'Signatures made by answering threads, for zones with denial: compact.',
+    },
+    {
+      place: COUNTER.SIGNING_REFUSED,
+      name: 'online_signatures_refused_total',
+      help: 'Queries refused because an answering thread had made its number of signatures of that second.',
+    },
+    {
+      place: COUNTER.SETS_DROPPED,
+      name: 'rare_sets_dropped_total',
+      help: 'Signed queries whose set of VIPs was not noted to be signed, because too many came at once.',
+    },
     { place: COUNTER.OVERSIZE, name: 'oversize_total', help: 'Datagrams longer than the longest accepted query.' },
     { place: COUNTER.BATCHES, name: 'batches_total', help: 'Batches of datagrams received.' },
     { place: COUNTER.TCP_ACCEPTED, name: 'tcp_accepted_total', help: 'TCP connections accepted.' },
@@ -143,6 +178,8 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
     { place: COUNTER.QUERIES_TLS6, metric: queries, labels: { transport: 'tls', family: 'ipv6' } },
     { place: COUNTER.SILENT, metric: dropped, labels: { reason: 'silent' } },
     { place: COUNTER.MALFORMED, metric: dropped, labels: { reason: 'malformed' } },
+    { place: COUNTER.PROXY_REFUSED, metric: dropped, labels: { reason: 'proxy' } },
+    { place: COUNTER.DEFERRED_DROPPED, metric: dropped, labels: { reason: 'busy' } },
     { place: COUNTER.RECEIVE_ERRORS, metric: packetErrors, labels: { direction: 'in' } },
     { place: COUNTER.SEND_ERRORS, metric: packetErrors, labels: { direction: 'out' } },
     { place: COUNTER.OCTETS_IN, metric: octets, labels: { direction: 'in' } },
@@ -170,6 +207,44 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
     // prom-client types labels per metric; each row here has labels that fit its metric.
     for (const { place, metric, labels } of labelled) (metric as Counter).inc(labels, at(place));
     tcpOpen.set(at(COUNTER.TCP_OPEN));
+  };
+}
+
+function typeMetrics(registry: Registry, runtime: Runtime): () => void {
+  const types = counter(registry, 'queries_by_type_total', 'DNS queries by type; `other` has all other types.', [
+    'type',
+  ]);
+  return () => {
+    const sums = runtime.counters();
+    types.reset();
+    for (const [index, type] of [...COUNTED_TYPES, 'other'].entries()) {
+      types.inc({ type }, counterAt(sums, COUNTER.TYPES + index));
+    }
+  };
+}
+
+/** Zones with a series of queries of their own. */
+const MAX_ZONE_SERIES = 1000;
+/** No name of a zone has parentheses without a backslash. */
+const OTHER_ZONES = '(others)';
+
+function zoneMetrics(registry: Registry, runtime: Runtime): () => void {
+  const queries = counter(
+    registry,
+    'zone_queries_total',
+    `DNS queries by zone; \`${OTHER_ZONES}\` has all zones after the first ${MAX_ZONE_SERIES}.`,
+    ['zone'],
+  );
+  return () => {
+    const { zones } = runtime.generation().catalog;
+    const counts = runtime.zoneQueries();
+    queries.reset();
+    for (const [place, { name }] of zones.slice(0, MAX_ZONE_SERIES).entries()) {
+      queries.inc({ zone: name }, counts[place] ?? 0);
+    }
+    if (zones.length <= MAX_ZONE_SERIES) return;
+    const others = counts.subarray(MAX_ZONE_SERIES).reduce((sum, count) => sum + count, 0);
+    queries.inc({ zone: OTHER_ZONES }, others);
   };
 }
 
@@ -217,14 +292,49 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
 /** prom-client accepts single observations only, not finished counts, so the histogram is written here. */
 function probeTimesText(runtime: Runtime): string {
   const { counts, sumSeconds } = runtime.health.stats().probeTimes;
-  const name = 'pharos_probe_duration_seconds';
-  let sum = 0;
-  const buckets = counts.map((count, index) => {
-    sum += count;
-    return `${name}_bucket{le="${PROBE_TIME_BOUNDS[index] ?? '+Inf'}"} ${sum}\n`;
+  const help = 'Duration of health probes that passed or failed.';
+  return histogramText({ name: 'pharos_probe_duration_seconds', help, bounds: PROBE_TIME_BOUNDS, counts, sumSeconds });
+}
+
+function answerTimesText(runtime: Runtime): string {
+  const sums = runtime.counters();
+  return histogramText({
+    name: 'pharos_answer_duration_seconds',
+    help: 'Time from receiving a UDP query to sending its response, of one batch in 16.',
+    bounds: ANSWER_TIME_BOUNDS,
+    counts: sums.subarray(COUNTER.ANSWER_TIMES, COUNTER.ANSWER_TIMES + ANSWER_TIME_BOUNDS.length + 1),
+    sumSeconds: counterAt(sums, COUNTER.ANSWER_MS) / 1000,
   });
-  const head = `# HELP ${name} Duration of health probes that passed or failed.\n# TYPE ${name} histogram\n`;
+}
+
+/** `counts` are not cumulative, and have one more bucket than bounds. */
+function histogramText(histogram: {
+  readonly name: string;
+  readonly help: string;
+  readonly bounds: readonly number[];
+  readonly counts: ArrayLike<number>;
+  readonly sumSeconds: number;
+}): string {
+  const { name, help, bounds, counts, sumSeconds } = histogram;
+  let sum = 0;
+  const buckets = Array.from(counts, (count, index) => {
+    sum += count;
+    return `${name}_bucket{le="${bounds[index] ?? '+Inf'}"} ${sum}\n`;
+  });
+  const head = `# HELP ${name} ${help}\n# TYPE ${name} histogram\n`;
   return `${head}${buckets.join('')}${name}_sum ${sumSeconds}\n${name}_count ${sum}\n`;
+}
+
+/** Changes of probed states, and times that a check began to be held down for flapping. */
+function changeMetrics(registry: Registry, { events }: Runtime): () => void {
+  const changes = counter(registry, 'state_changes_total', 'Changes of the probed state of a VIP.', ['to']);
+  const flaps = counter(registry, 'flaps_total', 'Times that a VIP was held down because it changed too often.', []);
+  for (const to of ['up', 'down']) changes.inc({ to }, 0);
+  events.subscribe(({ kind, to, alarm }) => {
+    if (kind === 'state' && (to === 'up' || to === 'down')) changes.inc({ to });
+    if (alarm === 'flapping' && to === 'raised') flaps.inc();
+  });
+  return () => undefined;
 }
 
 function fleetMetrics(registry: Registry, runtime: Runtime): () => void {
@@ -288,6 +398,18 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
     ['zone'],
   );
   const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
+  const dnstapDropped = counter(
+    registry,
+    'dnstap_dropped_total',
+    'Messages of dnstap dropped because the collector did not take them.',
+    [],
+  );
+  const auditDropped = counter(
+    registry,
+    'audit_lines_dropped_total',
+    'Lines of the audit log dropped because its file could not be written.',
+    [],
+  );
   const logDropped = counter(
     registry,
     'log_lines_dropped_total',
@@ -322,5 +444,9 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
     for (const { code } of runtime.alarms()) alarm.inc({ code });
     logDropped.reset();
     logDropped.inc(runtime.logDropped());
+    dnstapDropped.reset();
+    dnstapDropped.inc(runtime.dnstapDropped());
+    auditDropped.reset();
+    auditDropped.inc(runtime.auditDropped());
   };
 }

@@ -8,8 +8,9 @@ import type { Diagnostic } from '../config/diagnostics.ts';
 import { CONTINENTS } from '../config/settings.ts';
 import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
+import type { RegionShare, ServiceMap } from '../server/forecast/who-serves.ts';
 import type { Beacon } from './beacon.ts';
-import type { EventDocument } from './events.ts';
+import type { EventDocument, UpdateDetails } from './events.ts';
 import type {
   FleetDocument,
   FleetDrainDocument,
@@ -18,6 +19,7 @@ import type {
   FleetTargetDocument,
   VotesDocument,
 } from './fleet-document.ts';
+import type { PastSpan, PastTraffic } from './history.ts';
 import {
   byWhom,
   forced,
@@ -35,6 +37,9 @@ import {
 } from './json-schema.ts';
 import type { OverrideDocument, WeightDocument } from './override-json.ts';
 import type { Problem } from './problem.ts';
+import type { HistoryDocument } from './routes-page.ts';
+import type { ChangedDocument, ListedDocument, RecordsChanged, SetDocument } from './routes-records.ts';
+import { simulatedOrder } from './routes-simulate.ts';
 import type {
   ClientsDocument,
   ServiceDocument,
@@ -57,6 +62,7 @@ const service = object<ServiceDocument>({
   steer: listSchema(textSchema),
   answers: whole,
   when_all_down: oneOf('serve_all', 'none', 'static'),
+  partial: oneOf('serve_up', 'serve_all'),
   vips: whole,
   vips_available: whole,
   served: { ...whole, description: 'Answers that named one of its VIPs, since the start.' },
@@ -129,14 +135,27 @@ const status = object<StatusDocument>({
       file: textSchema,
       records: whole,
       services: whole,
+      queries: whole,
+      queries_last_minute: whole,
       dnssec: orNull(
         object<ZoneSigningDocument>({
           keys: listSchema(
             object<Entry<ZoneSigningDocument['keys']>>({ tag: whole, algorithm: whole, entry_point: yes }),
           ),
+          denial: oneOf('nsec', 'compact'),
           signed_at: timeSchema,
           refresh_at: timeSchema,
           expires_at: timeSchema,
+          cds: oneOf('published', 'withheld', 'none'),
+          cds_withheld: orNull(textSchema),
+        }),
+      ),
+      signing: orNull(object<NonNullable<Entry<StatusDocument['zones']>['signing']>>({ made: whole, total: whole })),
+      aliases: listSchema(
+        object<Entry<Entry<StatusDocument['zones']>['aliases']>>({
+          name: textSchema,
+          path: listSchema(textSchema),
+          leads_to: oneOf('records', 'service', 'nothing', 'unresolved'),
         }),
       ),
     }),
@@ -212,18 +231,30 @@ const decision = {
   },
   ttl: object<TraceDocument['ttl']>({ seconds: whole, why: textSchema }),
   scope: object<TraceDocument['scope']>({ bits: whole, why: textSchema }),
+  signing: orNull(
+    object<NonNullable<TraceDocument['signing']>>({
+      key_tags: listSchema(whole),
+      valid_until: orNull(timeSchema),
+      how: textSchema,
+    }),
+  ),
 };
 
 const trace = object<TraceDocument>({
   name: textSchema,
   type: textSchema,
   zone: textSchema,
+  alias: {
+    ...orNull(listSchema(textSchema)),
+    description: 'The names that the ALIAS of the name leads over; the last has the addresses. Null without an ALIAS.',
+  },
   service: { ...orNull(textSchema), description: 'Null for static data.' },
   client: object<TraceDocument['client']>({
     address: orNull(textSchema),
     source: oneOf('subnet', 'resolver', 'place'),
     country: textSchema,
     subdivision: textSchema,
+    city: textSchema,
     continent: oneOf('', ...CONTINENTS),
     latitude: orNull(numberSchema),
     longitude: orNull(numberSchema),
@@ -251,8 +282,57 @@ const trace = object<TraceDocument>({
   }),
 });
 
+const regionShares = listSchema(object<RegionShare>({ region: textSchema, share: shareSchema }));
+const shares3 = { healthy: shareSchema, now: shareSchema, then: shareSchema } as const;
+
+const serviceMap = object<ServiceMap>({
+  service: textSchema,
+  types: listSchema(textSchema),
+  weighed: oneOf('addresses', 'served', 'countries'),
+  down: listSchema(textSchema),
+  moved: {
+    ...object<ServiceMap['moved']>({ now: shareSchema, then: shareSchema }),
+    description: 'The share of the clients that moves: `now` against all healthy, `then` against now.',
+  },
+  stranded: object<ServiceMap['stranded']>(shares3),
+  vips: listSchema(object<ServiceMap['vips'][number]>({ vip: textSchema, region: textSchema, ...shares3 })),
+  regions: listSchema(
+    object<ServiceMap['regions'][number]>({
+      region: textSchema,
+      at: orNull(
+        object<NonNullable<ServiceMap['regions'][number]['at']>>({ latitude: numberSchema, longitude: numberSchema }),
+      ),
+      ...shares3,
+    }),
+  ),
+  countries: listSchema(
+    object<ServiceMap['countries'][number]>({
+      country: { type: 'string', description: 'ISO 3166-1 alpha-2; empty if unknown.' },
+      clients: shareSchema,
+      ...{ healthy: regionShares, now: regionShares, then: regionShares },
+    }),
+  ),
+});
+
+const rates = listSchema(numberSchema);
+const history = object<HistoryDocument>({
+  service: textSchema,
+  minutes: whole,
+  traffic: object<PastTraffic>({ queries: rates, nxdomain: rates, servfail: rates }),
+  vips: listSchema(
+    object<HistoryDocument['vips'][number]>({
+      target: textSchema,
+      spans: listSchema(object<PastSpan>({ state: oneOf('none', 'up', 'unknown', 'drain', 'down'), minutes: whole })),
+    }),
+  ),
+});
+
 const simulation = object<Simulation>({
   down: listSchema(textSchema),
+  order: {
+    ...orNull(simulatedOrder),
+    description: 'The order of the request; null if targets fail.',
+  },
   targets: listSchema(textSchema),
   services: listSchema(
     object<Traffic>({
@@ -302,6 +382,7 @@ const override = object<OverrideDocument>({
   since: timeSchema,
   until: orNull(timeSchema),
   by: byWhom,
+  who: orNull(textSchema),
   present: yes,
   safe_at: orNull(timeSchema),
 });
@@ -351,13 +432,14 @@ const weight = object<WeightDocument>({
   reason: orNull(textSchema),
   since: timeSchema,
   by: byWhom,
+  who: orNull(textSchema),
   present: yes,
 });
 
 const event = object<EventDocument>({
   id: textSchema,
   at: timeSchema,
-  kind: oneOf('state', 'override', 'weight', 'reload', 'schedule', 'alarm'),
+  kind: oneOf('state', 'override', 'weight', 'reload', 'schedule', 'alarm', 'request', 'update', 'alias'),
   message: textSchema,
   target: orNull(textSchema),
   service: orNull(textSchema),
@@ -365,9 +447,21 @@ const event = object<EventDocument>({
   from: { type: ['string', 'number', 'null'] },
   to: { type: ['string', 'number', 'null'] },
   reason: orNull(textSchema),
+  who: orNull(textSchema),
   alarm: orNull(oneOf(...Object.keys(ALARMS))),
   severity: orNull(oneOf('warning', 'critical')),
   subject: orNull(textSchema),
+  update: orNull(
+    object<UpdateDetails>({
+      zone: textSchema,
+      key: orNull(textSchema),
+      peer: orNull(textSchema),
+      sets: listSchema(
+        object<UpdateDetails['sets'][number]>({ name: textSchema, type: textSchema, records: orNull(whole) }),
+      ),
+      more: whole,
+    }),
+  ),
 });
 
 const diagnostic = object<Diagnostic>(
@@ -420,6 +514,33 @@ const overridden: Schema = {
 };
 
 /** All named schemas. */
+const recordSet = object<SetDocument>({ ttl: whole, records: listSchema(textSchema) });
+
+const records: Schema = {
+  type: 'object',
+  properties: {
+    zone: textSchema,
+    serial: whole,
+    takes_changes: yes,
+    records: listSchema(
+      object<ListedDocument>({
+        ...{ name: textSchema, type: textSchema, ttl: orNull(whole), records: listSchema(textSchema) },
+        ...{ source: oneOf('file', 'dynamic', 'server'), replaces_file: yes },
+      }),
+    ),
+  },
+  required: ['zone', 'serial', 'takes_changes', 'records'],
+};
+
+const recordsChanged = object<RecordsChanged>({
+  ...{ zone: textSchema, name: textSchema, type: textSchema, serial: whole, dry_run: yes },
+  changes: listSchema(
+    object<ChangedDocument>({
+      ...{ name: textSchema, type: textSchema, before: orNull(recordSet), after: orNull(recordSet) },
+    }),
+  ),
+});
+
 export const SCHEMAS = {
   Alive: { type: 'object', properties: { alive: { const: true } }, required: ['alive'] },
   Ready: { type: 'object', properties: { ready: { const: true } }, required: ['ready'] },
@@ -428,6 +549,8 @@ export const SCHEMAS = {
   Vip: vipSchema,
   Trace: trace,
   Simulation: simulation,
+  ServiceMap: serviceMap,
+  History: history,
   Fleet: fleet,
   Override: override,
   Overridden: overridden,
@@ -443,6 +566,8 @@ export const SCHEMAS = {
     properties: { generation: whole, warnings: listSchema(named('Diagnostic')) },
     required: ['generation', 'warnings'],
   },
+  Records: records,
+  RecordsChanged: recordsChanged,
   Event: event,
   Reported: object<ReturnType<Beacon['report']>>({ kept: whole, thrown: whole }),
   Diagnostic: diagnostic,

@@ -10,7 +10,9 @@ import { PROBLEM_TYPE } from './problem.ts';
 import { beaconBody } from './routes-beacon.ts';
 import { overrideBody, pushBody, reloadQuery, weightBody } from './routes-change.ts';
 import { eventsQuery } from './routes-events.ts';
-import { explainQuery, pageQuery } from './routes-read.ts';
+import { historyQuery, mapQuery, pageQuery } from './routes-page.ts';
+import { explainQuery } from './routes-read.ts';
+import { deleteRecordsQuery, recordsQuery, setRecordsBody, setRecordsQuery } from './routes-records.ts';
 import { simulateBody } from './routes-simulate.ts';
 
 type Method = 'get' | 'put' | 'post' | 'delete';
@@ -21,9 +23,11 @@ type Operation = {
   readonly path: string;
   readonly id: string;
   readonly summary: string;
-  /** Default, as in http.ts: `read` for GET, `change` for every other method. */
+  /** Default, as in http.ts: `read` for GET, `operate` for every other method. */
   readonly access?: Access;
   readonly query?: QuerySchema;
+  /** Optional request headers. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Schema;
   /** Schemas of a 200 reply, by media type. */
   readonly reply: Readonly<Record<string, Schema>>;
@@ -44,6 +48,11 @@ const listOf = (items: Schema): Readonly<Record<string, Schema>> => json(listSch
 const INVALID = { 400: 'A parameter or member is missing, unknown or malformed.' } as const;
 const NO_BEACON = { 404: 'No beacon is configured.' } as const;
 const NO_TARGET = { 404: 'Unknown target.' } as const;
+
+const CONDITIONS = {
+  'If-Match': 'The serial that the zone must have, as in `ETag`; `*`: there must be records of the name and type.',
+  'If-None-Match': '`*`: there must be no records of the name and type.',
+} as const;
 
 const OPERATIONS: readonly Operation[] = [
   {
@@ -123,6 +132,29 @@ const OPERATIONS: readonly Operation[] = [
       429: 'Too many simulations are waiting; `Retry-After` has the time to wait.',
       503: 'The simulation was stopped: it took too much time or memory, or the configuration was reloaded.',
     },
+  },
+  {
+    method: 'get',
+    path: '/api/v1/map',
+    id: 'map',
+    summary: 'Which region serves which country: when all is healthy, now, and if targets fail. Changes nothing.',
+    query: mapQuery,
+    reply: json(ref('ServiceMap')),
+    problems: {
+      ...INVALID,
+      404: 'Unknown service.',
+      429: 'Too many simulations are waiting; `Retry-After` has the time to wait.',
+      503: 'The computation was stopped: it took too much time or memory, or the configuration was reloaded.',
+    },
+  },
+  {
+    method: 'get',
+    path: '/api/v1/history',
+    id: 'history',
+    summary: 'The last 24 hours, minute by minute: the worst state of each VIP of a service, and the rates of queries.',
+    query: historyQuery,
+    reply: json(ref('History')),
+    problems: { ...INVALID, 404: 'Unknown service.' },
   },
   {
     method: 'get',
@@ -223,6 +255,53 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: '/api/v1/records',
+    id: 'records',
+    summary:
+      'The records of a zone, or of one name: those of its files and dynamic ones. `ETag` is the serial of the zone.',
+    query: recordsQuery,
+    reply: json(ref('Records')),
+    problems: { ...INVALID, 404: 'Unknown zone.', 503: 'Too many lists are being read.' },
+  },
+  {
+    method: 'put',
+    path: '/api/v1/records/{zone}/{name}/{type}',
+    id: 'setRecords',
+    summary: 'Set the records of a name and type, as a dynamic update does. Done when they are on the disk and served.',
+    access: 'update',
+    query: setRecordsQuery,
+    headers: CONDITIONS,
+    body: setRecordsBody,
+    reply: json(ref('RecordsChanged')),
+    problems: {
+      ...INVALID,
+      404: 'Unknown zone.',
+      409: 'These records cannot be changed, or not beside others: a steered name, SOA, NS of the zone itself, types of DNSSEC, a CNAME beside other records.',
+      412: 'A condition is not met: the zone has another `serial`.',
+      422: 'The records are not valid, or the zone would not be valid with them.',
+      503: 'The change cannot be kept, as on a node of a fleet while NATS is away.',
+    },
+  },
+  {
+    method: 'delete',
+    path: '/api/v1/records/{zone}/{name}/{type}',
+    id: 'deleteRecords',
+    summary: 'Delete the records of a name and type; with `record`, only these.',
+    access: 'update',
+    query: deleteRecordsQuery,
+    headers: CONDITIONS,
+    reply: json(ref('RecordsChanged')),
+    problems: {
+      ...INVALID,
+      404: 'Unknown zone, or no such records.',
+      409: 'These records cannot be changed.',
+      412: 'A condition is not met: the zone has another `serial`.',
+      422: 'The zone would not be valid.',
+      503: 'The change cannot be kept, as on a node of a fleet while NATS is away.',
+    },
+  },
+  {
+    method: 'get',
     path: '/api/v1/events',
     id: 'events',
     summary: 'Recent events; with `Accept: text/event-stream`, a stream of server-sent events.',
@@ -279,7 +358,14 @@ export function openApiDocument(version: string): OpenApi {
     paths,
     components: {
       schemas: SCHEMAS,
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: '`status.token` of pharos.yaml.' } },
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            '`status.token` of pharos.yaml, or a token of the file `status.tokens` with the role in the list.',
+        },
+      },
     },
   };
 }
@@ -290,8 +376,8 @@ export function openApiRoutes(app: FastifyInstance, version: string): void {
 }
 
 function describe(operation: Operation): Schema {
-  const { method, path, id, summary, query, body, reply, problems = {} } = operation;
-  const access = operation.access ?? (method === 'get' ? 'read' : 'change');
+  const { method, path, id, summary, query, headers = {}, body, reply, problems = {} } = operation;
+  const access = operation.access ?? (method === 'get' ? 'read' : 'operate');
   const refused =
     access === 'open'
       ? {}
@@ -299,14 +385,15 @@ function describe(operation: Operation): Schema {
         ? { 403: 'Pages of this origin may not report latencies.' }
         : {
             401: 'The token is missing or wrong.',
-            403: 'No token is configured, or the request comes from a web page of another site (`Origin`).',
+            403: 'No token is configured, the token does not have the role, or the request comes from a web page of another site (`Origin`).',
           };
-  const parameters = [...pathParameters(path), ...(query ? queryParameters(query) : [])];
+  const parameters = [...pathParameters(path), ...(query ? queryParameters(query) : []), ...headerParameters(headers)];
   return {
     operationId: id,
     summary,
-    // RFC 6750; an empty requirement makes the token optional.
-    security: access === 'change' ? [{ token: [] }] : access === 'read' ? [{}, { token: [] }] : [],
+    // RFC 6750; an empty requirement makes the token optional. The list has the role that the token needs.
+    security:
+      access === 'read' ? [{}, { token: [] }] : access === 'open' || access === 'report' ? [] : [{ token: [access] }],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body ? { requestBody: { required: true, content: { [JSON_TYPE]: { schema: body } } } } : {}),
     responses: {
@@ -329,6 +416,10 @@ function contentOf(reply: Readonly<Record<string, Schema>>): Schema {
 
 const PARAMETERS: Readonly<Record<string, string>> = {
   service: 'The name of a service: `www.example.com`.',
+  node: 'The name of a node.',
+  zone: 'The name of a zone: `example.com`.',
+  name: 'A name, relative to the zone or absolute, in presentation format; `@` is that of the zone. A slash in it is `%2F`.',
+  type: 'A type: `A`, `TXT`, `TYPE65400`.',
   target: 'A TARGET: `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Slashes need no escaping.',
 };
 
@@ -339,6 +430,12 @@ function pathParameters(path: string): Schema[] {
     required: true,
     description: PARAMETERS[name] ?? '',
     schema: textSchema,
+  }));
+}
+
+function headerParameters(headers: Readonly<Record<string, string>>): Schema[] {
+  return Object.entries(headers).map(([name, description]) => ({
+    ...{ name, in: 'header', required: false, description, schema: textSchema },
   }));
 }
 

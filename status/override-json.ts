@@ -3,6 +3,7 @@
  */
 import type { Author, ListedOverride } from '../health/engine.ts';
 import { vipsOf } from '../zones/read/suggest-targets.ts';
+import { typesOfVip } from './answer-traits.ts';
 import type { Runtime } from './runtime.ts';
 
 export type OverrideDocument = {
@@ -12,6 +13,8 @@ export type OverrideDocument = {
   readonly since: string;
   readonly until: string | null;
   readonly by: Author;
+  /** The name of the token or client certificate; null if it is not known. */
+  readonly who: string | null;
   /** False if the target is not configured; the override applies again if it returns. */
   readonly present: boolean;
   /** When the last cached answer that names it expires; null for `up` and while DNS answers name it. */
@@ -27,6 +30,7 @@ export function overrideDocuments(runtime: Runtime): readonly OverrideDocument[]
     until: override.until ?? null,
     present: override.present,
     by: override.by,
+    who: override.who ?? null,
     safe_at: safeAtOf(override),
   }));
 }
@@ -48,6 +52,7 @@ export type WeightDocument = {
   readonly reason: string | null;
   readonly since: string;
   readonly by: Author;
+  readonly who: string | null;
   readonly present: boolean;
 };
 
@@ -59,6 +64,7 @@ export function weightDocuments(runtime: Runtime): readonly WeightDocument[] {
     reason: weight.reason ?? null,
     since: weight.since,
     by: weight.by,
+    who: weight.who ?? null,
     present: weight.present,
   }));
 }
@@ -112,8 +118,9 @@ function warningsOf(runtime: Runtime, targets: ReadonlySet<string>): readonly st
     if (whenAllDown === 'static') {
       return left.length > 0 ? [] : [`no VIP of ${name} is left: DNS answers are the static answers of when_all_down`];
     }
-    return (['a', 'aaaa', 'cname'] as const)
-      .filter((type) => own.some((vip) => vip[type] !== undefined) && left.every((vip) => vip[type] === undefined))
-      .map((type) => `no other VIP of ${name} has ${type.toUpperCase()}: queries for it get no data`);
+    const kept = new Set(left.flatMap(typesOfVip));
+    return [...new Set(own.flatMap(typesOfVip))]
+      .filter((type) => !kept.has(type))
+      .map((type) => `no other VIP of ${name} has ${type}: queries for it get no data`);
   });
 }

@@ -53,6 +53,7 @@ export class ProblemError extends Error {
 }
 
 export async function sendProblem(reply: FastifyReply, sent: Problem): Promise<void> {
+  reply.request.refusal = sent.detail;
   // As octets: Fastify adds a charset to text, but this media type has none.
   await reply
     .code(sent.status)

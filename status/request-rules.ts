@@ -3,16 +3,26 @@
  * problem documents.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { authorize, hasWrongToken, isForeignPage, isForwarded, type Access } from './authorize.ts';
+import type { Role } from '../config/settings.ts';
+import { authorize, identify, isForeignPage, isForwarded, type Access, type AccessRules } from './authorize.ts';
+import { namesOfClient } from './client-certificate.ts';
 import type { Connections } from './connections.ts';
 import { createLineLimit } from './line-limit.ts';
+import { pageParts } from './page/page-parts.ts';
+import { signInPage } from './page/sign-in.ts';
 import { problem, ProblemError, sendProblem, type Problem } from './problem.ts';
 import type { WrongTokens } from './wrong-tokens.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Default: `read` for GET and HEAD, `change` for every other method. */
+    /** Default: `read` for GET and HEAD, `operate` for every other method. */
     access?: Access;
+  }
+  interface FastifyRequest {
+    /** The name of the token or client certificate; null without one. Set before the handler runs. */
+    who: string | null;
+    /** What the client may change; null if it is not known. */
+    roles: readonly Role[] | null;
   }
 }
 
@@ -48,10 +58,13 @@ export function readBodiesAsJson(app: FastifyInstance): void {
 /** Refuses requests that are not allowed to use the path that they ask for. */
 export function admitRequests(
   app: FastifyInstance,
-  { token, openReading }: { readonly token: string | undefined; readonly openReading?: boolean },
+  rules: () => AccessRules,
   connections: Connections,
   wrongTokens: WrongTokens,
 ): void {
+  app.decorateRequest('who', null);
+  app.decorateRequest('roles', null);
+  app.decorateRequest('refusal', null);
   app.addHook('onRequest', async (request, reply) => {
     protect(reply);
     // RFC 9112 3.2.
@@ -60,34 +73,59 @@ export function admitRequests(
     }
     // An unknown path needs no token: the client learns about its mistake.
     if (request.is404) return;
-    const reading = request.method === 'GET' || request.method === 'HEAD';
-    const access = request.routeOptions.config.access ?? (reading ? 'read' : 'change');
+    const access = accessOf(request);
     if (access !== 'open' && access !== 'report' && isForeignPage(request.headers)) {
       const from = request.headers.origin === undefined ? '' : `: ${request.headers.origin}`;
       throw new ProblemError(403, `web pages of other sites may not use this server${from}`, { parameter: 'origin' });
     }
     const peer = request.socket.remoteAddress ?? '';
-    const refused = authorize(
-      {
-        peer,
-        host: request.headers.host ?? '',
-        port: request.socket.localPort ?? HTTP_PORT,
-        forwarded: isForwarded(request.headers, request.raw.httpVersion),
-        authorization: request.headers.authorization,
-      },
-      access,
-      token,
-      openReading,
-    );
+    const certificate = namesOfClient(request.socket);
+    const secure = certificate !== undefined;
+    const asked = {
+      peer,
+      host: request.headers.host ?? '',
+      port: request.socket.localPort ?? (secure ? HTTPS_PORT : HTTP_PORT),
+      secure,
+      forwarded: isForwarded(request.headers, request.raw.httpVersion),
+      authorization: request.headers.authorization,
+      certificate: certificate ?? [],
+    };
+    const now = rules();
+    const identity = identify(asked, now);
+    if (identity.kind === 'known') [request.who, request.roles] = [identity.who, identity.roles];
+    const refused = authorize(asked, access, now, identity);
     if (refused === undefined) return;
-    if (hasWrongToken(request.headers.authorization, token)) {
-      connections.yields(request.socket);
+    if (identity.kind === 'wrong token') {
+      connections.yields(request.socket, true);
       await wrongTokens.refuse(peer);
     }
     // RFC 9110 11.6.1 requires the challenge in every 401.
     if (refused.status === 401) void reply.header('www-authenticate', 'Bearer realm="pharos"');
-    await sendProblem(reply, refused);
+    if (refused.status === 401 && wantsPage(request)) await sendSignIn(reply, refused.detail);
+    else await sendProblem(reply, refused);
   });
+}
+
+/** A person with a browser. The script asks for fragments. */
+function wantsPage({ method, routeOptions, headers, query }: FastifyRequest): boolean {
+  const isPage = method === 'GET' && routeOptions.url === '/' && /\btext\/html\b/i.test(headers.accept ?? '');
+  return isPage && !('fragment' in (query as object));
+}
+
+async function sendSignIn(reply: FastifyReply, why: string): Promise<void> {
+  const parts = await pageParts();
+  await reply
+    .code(401)
+    .header('vary', 'accept')
+    .header('content-security-policy', parts.policy)
+    .header('referrer-policy', 'no-referrer')
+    .type('text/html; charset=utf-8')
+    .send(signInPage(parts, `${why.slice(0, 1).toUpperCase()}${why.slice(1)}`));
+}
+
+/** The access that the route of a request needs. */
+export function accessOf({ method, routeOptions }: Pick<FastifyRequest, 'method' | 'routeOptions'>): Access {
+  return routeOptions.config.access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'operate');
 }
 
 /** For routes without parameters: a misspelled or misplaced parameter must not be ignored silently. */
@@ -105,12 +143,12 @@ export function logChanges(app: FastifyInstance, log: StatusLog): void {
   const mayLogRefused = createLineLimit(LINES_PER_MINUTE);
   app.addHook('onResponse', (request, reply, done) => {
     const { method, url } = request;
-    const { access } = request.routeOptions.config;
-    const changed = method !== 'GET' && method !== 'HEAD' && access !== 'read' && access !== 'report';
+    const access = accessOf(request);
+    const changed = method !== 'OPTIONS' && (access === 'operate' || access === 'update');
     const peer = request.socket.remoteAddress ?? '';
     const line = changed && (isRefused(reply.statusCode) ? mayLogRefused() : {});
     if (line) {
-      const fields = { method, url: shortened(url), status: reply.statusCode, peer, ...line };
+      const fields = { method, url: shortened(url), status: reply.statusCode, who: request.who, peer, ...line };
       log.info(fields, 'status server: change requested');
     }
     done();
@@ -131,8 +169,9 @@ export function sendProblems(app: FastifyInstance, log: StatusLog): void {
   });
 }
 
-/** Default port of http: the port of a Host header without a port. */
+/** Default ports: the port of a Host header without a port. */
 const HTTP_PORT = 80;
+const HTTPS_PORT = 443;
 
 /** Errors that any client can cause: no token, unknown path, malformed request. */
 function isRefused(status: number): boolean {

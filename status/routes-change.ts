@@ -1,7 +1,8 @@
 /**
- * The paths that change something (docs/http-api.md). Each needs the token: http.ts requires it by method.
+ * The paths that change something (docs/http-api.md). Each needs a token with the role `operate`: request-rules.ts
+ * requires it by method.
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { fileAndLine, hasErrors, withoutForeignLines } from '../config/diagnostics.ts';
 import { MAX_WEIGHT } from '../config/limits.ts';
 import { plainText } from '../config/plain-text.ts';
@@ -93,7 +94,7 @@ function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
       if (state === 'drain' && force === false) refuseLast(runtime, target);
       const safeBefore = safeNow(runtime);
       const asked = { state, forMs: durationOf(request.body.for), reason };
-      const outcome = await kept(runtime.orders.override(target, asked, request.query.scope));
+      const outcome = await kept(runtime.orders.override(target, asked, request.query.scope, whoOf(request)));
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       const set = new Set(outcome.targets);
       const overrides = runtime.health.overrides().filter((one) => set.has(one.target));
@@ -123,7 +124,7 @@ function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
 
   app.delete<Scoped>('/api/v1/overrides/*', scoped, async (request) => {
     const target = request.params['*'];
-    const outcome = await kept(runtime.orders.override(target, undefined, request.query.scope));
+    const outcome = await kept(runtime.orders.override(target, undefined, request.query.scope, whoOf(request)));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, vips: outcome.targets, saved: await outcome.saved };
   });
@@ -137,7 +138,7 @@ function weightRoutes(app: FastifyInstance, runtime: Runtime): void {
       const target = request.params['*'];
       const { weight } = request.body;
       const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
-      const outcome = await kept(runtime.orders.weigh(target, { weight, reason }, request.query.scope));
+      const outcome = await kept(runtime.orders.weigh(target, { weight, reason }, request.query.scope, whoOf(request)));
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       return { target, weight, reason: reason ?? null, vips: outcome.targets, saved: await outcome.saved };
     },
@@ -145,7 +146,7 @@ function weightRoutes(app: FastifyInstance, runtime: Runtime): void {
 
   app.delete<Scoped>('/api/v1/weights/*', scoped, async (request) => {
     const target = request.params['*'];
-    const outcome = await kept(runtime.orders.weigh(target, undefined, request.query.scope));
+    const outcome = await kept(runtime.orders.weigh(target, undefined, request.query.scope, whoOf(request)));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, vips: outcome.targets, saved: await outcome.saved };
   });
@@ -176,7 +177,7 @@ function reloadRoute(app: FastifyInstance, runtime: Runtime): void {
     '/api/v1/reload',
     { schema: { querystring: reloadQuery } },
     async (request) => {
-      const reloaded = await runtime.reload({ force: request.query.force === 'true' });
+      const reloaded = await runtime.reload({ force: request.query.force === 'true', who: whoOf(request) });
       if (reloaded.ok) return { generation: reloaded.generation, warnings: withoutForeignLines(reloaded.warnings) };
       const { number } = runtime.generation();
       const diagnostics = withoutForeignLines(reloaded.diagnostics);
@@ -195,7 +196,7 @@ function forgetRoute(app: FastifyInstance, runtime: Runtime): void {
   app.delete<Scoped>('/api/v1/fleet/nodes/*', scoped, async (request) => {
     const node = request.params['*'];
     const { scope = 'fleet' } = request.query;
-    switch (await kept(runtime.orders.forget(node, scope))) {
+    switch (await kept(runtime.orders.forget(node, scope, whoOf(request)))) {
       case 'forgotten':
         return { node, scope };
       case 'heard':
@@ -210,6 +211,10 @@ function forgetRoute(app: FastifyInstance, runtime: Runtime): void {
         });
     }
   });
+}
+
+function whoOf({ who }: FastifyRequest): string | undefined {
+  return who ?? undefined;
 }
 
 /** @throws ProblemError (503) if the fleet cannot keep the order. In this case nothing was changed. */

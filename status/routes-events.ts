@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { whenClientEnds } from './connections.ts';
 import type { EventDocument } from './events.ts';
 import { ProblemError } from './problem.ts';
 import type { Runtime } from './runtime.ts';
@@ -53,6 +54,7 @@ export function eventRoutes(app: FastifyInstance, runtime: Runtime): void {
       }
       reply.hijack();
       follow(reply.raw, runtime, last, streams);
+      whenClientEnds(request.raw, reply.raw, () => reply.raw.end());
       return reply;
     },
   );

@@ -8,9 +8,6 @@ import { createOctetsPool, sendOctets } from './assemble-reply.ts';
 import { fleetDocument, votesIn } from './fleet-document.ts';
 import type { Metrics } from './metrics.ts';
 import { overrideDocuments, weightDocuments } from './override-json.ts';
-import { overview } from './overview.ts';
-import { POLICY } from './page-assets.ts';
-import { writePage } from './page.ts';
 import { problem, ProblemError, sendProblem } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 import { writeStatus } from './status-document.ts';
@@ -25,14 +22,6 @@ type ExplainQuery = Omit<ExplainRequest, 'type' | 'down'> & {
 
 const text = { type: 'string', minLength: 1, maxLength: 1024 } as const;
 const JSON_TYPE = 'application/json; charset=utf-8';
-
-type PageQuery = { readonly find?: string };
-/** The query string of the status page. */
-export const pageQuery = {
-  type: 'object',
-  additionalProperties: false,
-  properties: { find: { type: 'string', maxLength: 1024 } },
-} as const;
 
 /** The query string of explain. */
 export const explainQuery = {
@@ -53,18 +42,6 @@ export const explainQuery = {
 
 export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metrics): void {
   const pool = createOctetsPool();
-
-  // Text for curl, a page for browsers.
-  app.get<{ Querystring: PageQuery }>('/', { schema: { querystring: pageQuery } }, async (request, reply) => {
-    void reply.header('vary', 'accept');
-    if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) {
-      return reply.type('text/plain; charset=utf-8').send(await overview(runtime));
-    }
-    const octets = pool.take();
-    await writePage(runtime, request.query.find ?? '', new Date(), octets);
-    void reply.header('content-security-policy', POLICY).header('referrer-policy', 'no-referrer');
-    return sendOctets(reply, 'text/html; charset=utf-8', octets);
-  });
 
   app.get('/healthz', { config: { access: 'open' } }, () => ({ alive: true }));
 

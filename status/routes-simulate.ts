@@ -2,19 +2,44 @@
  * `POST /api/v1/simulate` (docs/http-api.md#post-apiv1simulate). It changes nothing, so it needs read access only.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
+import type { SimulatedOrder, SimulateRequest } from '../server/forecast/simulate-failure.ts';
 import type { SimulateOutcome } from '../server/forecast/simulate-thread.ts';
+import { whenClientEnds } from './connections.ts';
 import { ProblemError } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 
-type SimulateBody = { readonly down: readonly string[]; readonly weigh?: SimulateRequest['weigh'] };
+type SimulateBody = {
+  readonly down?: readonly string[];
+  readonly order?: SimulatedOrder;
+  readonly weigh?: SimulateRequest['weigh'];
+};
+
+const target = { type: 'string', minLength: 1, maxLength: 1024 } as const;
+
+/** An order as it would be given: a state, or a weight. */
+export const simulatedOrder = {
+  oneOf: [
+    {
+      type: 'object',
+      additionalProperties: false,
+      required: ['target', 'state'],
+      properties: { target, state: { type: 'string', enum: ['drain', 'down', 'up', 'auto'] } },
+    },
+    {
+      type: 'object',
+      additionalProperties: false,
+      required: ['target', 'weight'],
+      properties: { target, weight: { anyOf: [{ type: 'integer', minimum: 0, maximum: 65_535 }, { type: 'null' }] } },
+    },
+  ],
+} as const;
 
 export const simulateBody = {
   type: 'object',
   additionalProperties: false,
-  required: ['down'],
   properties: {
-    down: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 1024 }, minItems: 1, maxItems: 256 },
+    down: { type: 'array', items: target, minItems: 1, maxItems: 256 },
+    order: simulatedOrder,
     weigh: { type: 'string', enum: ['auto', 'addresses', 'served'] },
   },
 } as const;
@@ -29,16 +54,20 @@ export function simulateRoutes(app: FastifyInstance, runtime: Runtime): void {
     '/api/v1/simulate',
     { schema: { body: simulateBody }, config: { access: 'read' } },
     async (request, reply) => {
-      const { down, weigh = 'auto' } = request.body;
+      const { down = [], order: given, weigh = 'auto' } = request.body;
+      if ((down.length === 0) === (given === undefined)) {
+        throw new ProblemError(400, 'either down or order is required', { parameter: 'down' });
+      }
       const gone = new AbortController();
       const ended = (): void => {
         gone.abort();
       };
       reply.raw.once('close', ended);
-      const { outcome, leave } = await runtime.simulate({ down, weigh }, gone.signal);
+      whenClientEnds(request.raw, reply.raw, ended);
+      const { outcome, leave } = await runtime.simulate({ down, order: given, weigh }, gone.signal);
       if (outcome.kind !== 'done') {
         leave();
-        throw problemOf(outcome, reply);
+        throw simulateProblem(outcome, reply);
       }
       const limit = setTimeout(() => {
         request.raw.destroy();
@@ -55,7 +84,11 @@ export function simulateRoutes(app: FastifyInstance, runtime: Runtime): void {
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-function problemOf(outcome: Exclude<SimulateOutcome, { readonly kind: 'done' }>, reply: FastifyReply): ProblemError {
+/** The error for an outcome without a result. */
+export function simulateProblem(
+  outcome: Exclude<SimulateOutcome, { readonly kind: 'done' }>,
+  reply: FastifyReply,
+): ProblemError {
   const hint = 'name fewer targets';
   switch (outcome.kind) {
     case 'refused':

@@ -7,8 +7,9 @@ import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
 import { hidePaths } from '../config/environment.ts';
 import type { SigningInfo } from '../dnssec/zone-signer.ts';
 import type { CountedClients } from '../server/forecast/client-counts.ts';
+import { ttlBounds } from '../steering/steps.ts';
 import { showEndpoint } from '../wire/address.ts';
-import type { ServiceInfo } from '../zones/catalog.ts';
+import type { AliasInfo, ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
 import { fleetLine, type FleetLine } from './fleet-document.ts';
 import type { RecentTraffic, Runtime } from './runtime.ts';
@@ -44,8 +45,19 @@ export type StatusDocument = {
     readonly file: string;
     readonly records: number;
     readonly services: number;
+    /** Queries for names of the zone: since the start, and in the last minute. */
+    readonly queries: number;
+    readonly queries_last_minute: number;
     /** Null if the zone is not signed. */
     readonly dnssec: ZoneSigningDocument | null;
+    /** While its signatures are made in the background. */
+    readonly signing: { readonly made: number; readonly total: number } | null;
+    /** Names that answer with the addresses of others: `path` has the names on the way, the last of which has them. */
+    readonly aliases: readonly {
+      readonly name: string;
+      readonly path: readonly string[];
+      readonly leads_to: AliasInfo['leadsTo'];
+    }[];
   }[];
   readonly services: readonly ServiceDocument[];
   readonly vips: readonly VipDocument[];
@@ -74,6 +86,7 @@ export type ServiceDocument = {
   readonly steer: readonly string[];
   readonly answers: number;
   readonly when_all_down: 'serve_all' | 'none' | 'static';
+  readonly partial: 'serve_up' | 'serve_all';
   readonly vips: number;
   readonly vips_available: number;
   /** Answers that named one of its VIPs: since the start, and in the last minute. */
@@ -115,7 +128,9 @@ export async function writeStatus(runtime: Runtime, octets: Octets): Promise<voi
 function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips'> {
   const { number, loadedAt, settings, catalog, databases, warnings } = runtime.generation();
   const notReady = runtime.notReady();
+  const [recent, queries] = [runtime.recent(), runtime.zoneQueries()];
   const last = runtime.lastReload();
+  const progress = new Map(runtime.signing().map(({ zone, made, total }) => [zone, { made, total }]));
   return {
     build: { product: 'Pharos', version: runtime.version, node: process.version },
     started_at: runtime.startedAt.toISOString(),
@@ -132,14 +147,18 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
     warnings,
     alarms: runtime.alarms(),
     fleet: fleetLine(runtime),
-    traffic: trafficDocument(runtime.recent()),
-    zones: catalog.zones.map(({ name, serial, file, records, services, signing }) => ({
+    traffic: trafficDocument(recent),
+    zones: catalog.zones.map(({ name, serial, file, records, services, signing, aliases = [] }, place) => ({
       name,
       serial,
       file: hidePaths(file, settings.shownPaths),
       records,
       services,
-      dnssec: signing ? zoneSigningDocument(signing) : null,
+      queries: queries[place] ?? 0,
+      queries_last_minute: recent.zoneQueries[place] ?? 0,
+      dnssec: signing ? zoneSigningDocument(signing, runtime.whyNoCds(name)) : null,
+      signing: progress.get(name) ?? null,
+      aliases: aliases.map((alias) => ({ name: alias.name, path: alias.path, leads_to: alias.leadsTo })),
     })),
     geo: databases.map(({ path, type, built, ageDays, attribution }) => ({
       path: hidePaths(path, settings.shownPaths),
@@ -154,13 +173,15 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
 /** `states` are the states of all VIPs, by slot. */
 export function serviceDocument(service: ServiceInfo, states: readonly VipState[]): Omit<ServiceDocument, 'clients'> {
   const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
+  const ttl = ttlBounds(service.ttl, service.steps);
   return {
     name: service.name,
     zone: service.zone,
-    ttl: { min: service.ttl.minSeconds, max: service.ttl.maxSeconds },
+    ttl: { min: ttl.least, max: ttl.most },
     steer: service.steps.map(({ kind }) => kind),
     answers: service.answers,
     when_all_down: service.whenAllDown,
+    partial: service.partial ?? 'serve_up',
     vips: own.length,
     vips_available: own.filter(({ available }) => available).length,
     served: own.reduce((sum, { served }) => sum + served, 0),
@@ -218,19 +239,29 @@ export function isStatusDocument(value: unknown): value is StatusDocument {
 /** How a zone is signed. Times are ISO 8601. */
 export type ZoneSigningDocument = {
   readonly keys: readonly { readonly tag: number; readonly algorithm: number; readonly entry_point: boolean }[];
+  readonly denial: SigningInfo['denial'];
   readonly signed_at: string;
   /** The time at which signatures are made again. */
   readonly refresh_at: string;
   /** The earliest end of a signature. */
   readonly expires_at: string;
+  readonly cds: SigningInfo['cds'];
+  /** Why `cds` is `withheld`; null if it is not. */
+  readonly cds_withheld: string | null;
 };
 
-function zoneSigningDocument({ keys, signedAt, refreshAt, expiresAt }: SigningInfo): ZoneSigningDocument {
+function zoneSigningDocument(
+  { keys, denial, signedAt, refreshAt, expiresAt, cds }: SigningInfo,
+  why: string | undefined,
+): ZoneSigningDocument {
   const time = (seconds: number): string => new Date(seconds * 1000).toISOString();
   return {
     keys: keys.map(({ tag, algorithm, isEntryPoint }) => ({ tag, algorithm, entry_point: isEntryPoint })),
+    denial,
     signed_at: time(signedAt),
     refresh_at: time(refreshAt),
     expires_at: time(expiresAt),
+    cds,
+    cds_withheld: cds === 'withheld' ? (why ?? 'the nodes of the fleet are being asked') : null,
   };
 }

@@ -8,12 +8,15 @@ export type TraceDocument = {
   readonly name: string;
   readonly type: string;
   readonly zone: string;
+  /** The names that the ALIAS of the name leads over; null if it has none. */
+  readonly alias: readonly string[] | null;
   readonly service: string | null;
   readonly client: {
     readonly address: string | null;
     readonly source: 'subnet' | 'resolver' | 'place';
     readonly country: string;
     readonly subdivision: string;
+    readonly city: string;
     readonly continent: string;
     readonly latitude: number | null;
     readonly longitude: number | null;
@@ -33,23 +36,31 @@ export type TraceDocument = {
   readonly answer: Trace['answer'];
   readonly ttl: Trace['ttl'];
   readonly scope: Trace['scope'];
+  /** How the answer is signed for a query with DO; null if the zone is not signed. */
+  readonly signing: {
+    readonly key_tags: readonly number[];
+    readonly valid_until: string | null;
+    readonly how: string;
+  } | null;
 };
 
 /** The votes of a fleet on a target; undefined where there are none. */
 export type VotesOn = (target: string) => VotesDocument | undefined;
 
 export function traceDocument(trace: Trace, votesOn: VotesOn = () => undefined): TraceDocument {
-  const { client } = trace;
+  const { client, signing } = trace;
   return {
     name: trace.name,
     type: trace.type,
     zone: trace.zone,
+    alias: trace.alias.length === 0 ? null : trace.alias,
     service: trace.service ?? null,
     client: {
       address: client.address ?? null,
       source: client.source,
       country: client.country,
       subdivision: client.subdivision,
+      city: client.city,
       continent: client.continent,
       latitude: client.latitude ?? null,
       longitude: client.longitude ?? null,
@@ -71,6 +82,7 @@ export function traceDocument(trace: Trace, votesOn: VotesOn = () => undefined):
     answer: trace.answer,
     ttl: trace.ttl,
     scope: trace.scope,
+    signing: signing ? { key_tags: signing.keyTags, valid_until: signing.validUntil ?? null, how: signing.how } : null,
   };
 }
 

@@ -16,7 +16,9 @@ const CLOSE_WAIT_MS = 1000;
 
 /** Replies to a request that the parser of Node.js could not read. There is a connection, but not a request object. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // A failed TLS handshake: there is no channel for a reply.
+  const isTls = error.code?.startsWith('ERR_SSL_') === true || error.code?.startsWith('ERR_TLS_') === true;
+  if (isTls || error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }

@@ -26,6 +26,19 @@ const FIELDS = {
   a: { schema: orNull({ type: 'string', format: 'ipv4' }), of: ({ info }) => info.a ?? null },
   aaaa: { schema: orNull({ type: 'string', format: 'ipv6' }), of: ({ info }) => info.aaaa ?? null },
   cname: { schema: orNull(textSchema), of: ({ info }) => info.cname ?? null },
+  leads_to: {
+    schema: { ...orNull(textSchema), description: 'The service that answers in its place.' },
+    of: ({ info }) => info.inner ?? null,
+  },
+  records: {
+    schema: {
+      type: 'object',
+      additionalProperties: { type: 'array', items: textSchema },
+      description: 'Its records of other types, by type, in presentation format.',
+      examples: [{ TXT: ['"kr"'] }],
+    },
+    of: ({ info }) => Object.fromEntries((info.records ?? []).map(({ type, data }) => [type, data])),
+  },
   weight: {
     schema: { ...whole, description: 'The weight that steering uses.' },
     of: ({ health, info }) => health?.weight ?? info.weight,
@@ -54,6 +67,7 @@ const FIELDS = {
     reason: { schema: orNull(textSchema), of: ({ reason }) => reason ?? null },
     since: { schema: timeSchema, of: ({ since }) => since },
     by: { schema: byWhom, of: ({ by }) => by },
+    who: { schema: orNull(textSchema), of: ({ who }) => who ?? null },
   }),
   check: objectOrNull(({ health }: VipState) => health?.check, {
     name: { schema: textSchema, of: ({ name }) => name },
@@ -100,6 +114,7 @@ const FIELDS = {
     since: { schema: timeSchema, of: ({ since }) => since },
     until: { schema: orNull(timeSchema), of: ({ until }) => until ?? null },
     by: { schema: byWhom, of: ({ by }) => by },
+    who: { schema: orNull(textSchema), of: ({ who }) => who ?? null },
     safe_at: {
       schema: {
         ...orNull(timeSchema),

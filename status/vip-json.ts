@@ -10,7 +10,10 @@ import { isSameHealth, vipDocument } from './vip-fields.ts';
 import type { VipState } from './vips.ts';
 
 /** The octets of a VIP and what they show. The keys are the VIPs of a generation; their entries are freed with it. */
-type Kept = Pick<VipState, 'dissent'> & { readonly health: VipHealth | undefined; readonly octets: Uint8Array };
+type Kept = Pick<VipState, 'dissent' | 'effective' | 'available'> & {
+  readonly health: VipHealth | undefined;
+  readonly octets: Uint8Array;
+};
 const kept = new WeakMap<VipInfo, Kept>();
 
 /** Adds the text of `JSON.stringify(states.map(vipDocument))`. */
@@ -27,12 +30,15 @@ export async function writeVips(states: readonly VipState[], octets: Octets): Pr
 
 /** A document up to the value of `served`; the caller writes that and the last member, `served_last_minute`. */
 function octetsOf(state: VipState): Uint8Array {
-  const { info, health, dissent } = state;
+  const { info, health, dissent, effective, available } = state;
   const last = kept.get(info);
-  if (last !== undefined && last.dissent === dissent && isSameHealth(last.health, health)) return last.octets;
+  // If the VIP is a service, it can come and go while its own health stays the same.
+  if (last !== undefined && last.effective === effective && last.available === available) {
+    if (last.dissent === dissent && isSameHealth(last.health, health)) return last.octets;
+  }
   const octets = Buffer.from(
     JSON.stringify(vipDocument({ ...state, served: 0, servedLately: 0 })).slice(0, -'0,"served_last_minute":0}'.length),
   );
-  kept.set(info, { health, dissent, octets });
+  kept.set(info, { health, dissent, effective, available, octets });
   return octets;
 }

@@ -30,11 +30,12 @@ export function trafficWords(traffic: TrafficDocument): string {
     servfail_per_second: servfail,
   } = traffic;
   const time = seconds >= 60 ? 'minute' : lasting(seconds);
-  const rates = `${rateWords(queries)} queries/s, NXDOMAIN ${rateWords(nxdomain)}/s, SERVFAIL ${rateWords(servfail)}/s`;
+  const rates = `${perSecondWords(queries)} queries/s, NXDOMAIN ${perSecondWords(nxdomain)}/s, SERVFAIL ${perSecondWords(servfail)}/s`;
   return `${rates} in the last ${time}`;
 }
 
-function rateWords(rate: number): string {
+/** A rate per second. */
+export function perSecondWords(rate: number): string {
   if (rate === 0) return '0';
   if (rate < 0.1) return '<0.1';
   return rate < 100 ? rate.toFixed(1) : groupThousands(Math.round(rate));

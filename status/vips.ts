@@ -17,7 +17,7 @@ export type VipState = {
   readonly dissent: string | undefined;
   /**
    * Up, unknown or not checked, and neither drained nor forced down (docs/steering.md#candidates).
-   * `min_healthy` of its region is not considered.
+   * `min_healthy` of its region is not considered. A VIP that is a service: while that has a VIP that is available.
    */
   readonly available: boolean;
   /** Answers that named the VIP: since the start, and in the last minute. */
@@ -44,7 +44,10 @@ export function vipLooker(runtime: Runtime): (info: VipInfo) => VipState {
   return (info) => {
     // By target: during a reload the health room already has the next generation, whose slots differ.
     const known = runtime.health.find(info.target);
-    const effective = known?.effective ?? 'unknown';
+    const own = known?.effective ?? 'unknown';
+    const isInnerUp = info.inner === undefined || runtime.isInnerUp(info);
+    // A VIP that is a service has no check.
+    const effective = info.inner === undefined || own !== 'unknown' ? own : isInnerUp ? 'up' : 'down';
     return {
       info,
       service: catalog.services[info.service]?.name ?? '',
@@ -52,7 +55,7 @@ export function vipLooker(runtime: Runtime): (info: VipInfo) => VipState {
       health: known,
       effective,
       dissent: runtime.fleet?.dissent(info.target),
-      available: effective === 'up' || effective === 'unknown',
+      available: isInnerUp && (effective === 'up' || effective === 'unknown'),
       served: served[info.slot] ?? 0,
       servedLately: lately[info.slot] ?? 0,
     };

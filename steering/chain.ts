@@ -3,10 +3,11 @@
  * and simulate all use this code.
  */
 import { lookupOutcome } from '../geo/find-class.ts';
-import { hasTrait, serviceHoldSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
-import { DEGREE, RESULT, type Steerer } from './decision.ts';
-import { ALL_DOWN, mapOf, SERVICE, TRAIT, type SteeringPlan, serviceWord, orderingWord } from './plan.ts';
-import { runSteps, shortcutThrough, sticksTo } from './program.ts';
+import { arePartlyForcedOut, hasTrait, keepAnswer, startCandidates, takeShortcut } from './candidates.ts';
+import { candidateAt, DEGREE, RESULT, type Steerer } from './decision.ts';
+import { innerBit, innerOf, serviceHoldSeconds } from './inner.ts';
+import { ALL_DOWN, mapOf, SERVICE, TRAIT, type SteeringPlan, serviceWord, orderingWord, VIP, vipWord } from './plan.ts';
+import { hasNoAnswer, runSteps, shortcutThrough, sticksTo } from './program.ts';
 import { keepWithin, shedLimitOf } from './shed.ts';
 
 /**
@@ -22,14 +23,61 @@ export function locate({ plan }: Steerer, service: number, has: number, client: 
 /** Whether answers of this HAS bit can differ between two clients of any address family. */
 export function dependsOnClient(plan: SteeringPlan, service: number, has: number): boolean {
   const map = mapOf(plan, service, has);
-  return (map !== undefined && map.orderingAt.length > map.steps) || sticksTo(plan.services, service, has);
+  if ((map !== undefined && map.orderingAt.length > map.steps) || sticksTo(plan, service, has)) return true;
+  if (!hasTrait(plan.services, service, TRAIT.NESTS)) return false;
+  const first = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const end = first + serviceWord(plan.services, service, SERVICE.VIP_COUNT);
+  for (let slot = first; slot < end; slot++) {
+    if ((vipWord(plan.vips, slot, VIP.HAS) & has) === 0) continue;
+    const inner = innerOf(plan, slot);
+    if (inner >= 0 && dependsOnClient(plan, inner, innerBit(plan, service, has, inner))) return true;
+  }
+  return false;
 }
 
 /**
- * Makes the decision. `has` is the HAS bit of the type of the query; `located` is the result of `locate`. Fills
+ * Makes the decision, and where it chooses a VIP that is a service, the decision of that service. `has` is the HAS bit
+ * of the type of the query; `located` is the result of `locate`. Fills
  * `steerer.decision`, whose `result` says how to read it.
  */
 export function steer(
+  steerer: Steerer,
+  service: number,
+  has: number,
+  located: number,
+  client: Uint8Array,
+  bits: number,
+): void {
+  const { plan, decision } = steerer;
+  decision.service = service;
+  decision.has = has;
+  decision.depth = 0;
+  choose(steerer, service, has, located, client, bits);
+  if (hasTrait(plan.services, service, TRAIT.NESTS) && steerer.keepsAll !== true) enter(steerer, client, bits);
+}
+
+/** Follows VIPs that are services, up to one with records. The lowest TTL and the longest scope on the way count. */
+function enter(steerer: Steerer, client: Uint8Array, bits: number): void {
+  const { plan, decision } = steerer;
+  let { ttlSeconds, scopeBits } = decision;
+  while (decision.result === RESULT.VIPS) {
+    const slot = serviceWord(plan.services, decision.service, SERVICE.FIRST_SLOT) + candidateAt(decision.candidates, 0);
+    const inner = innerOf(plan, slot);
+    if (inner < 0) break;
+    decision.way[decision.depth++] = slot;
+    const has = innerBit(plan, decision.service, decision.has, inner);
+    decision.service = inner;
+    decision.has = has;
+    choose(steerer, inner, has, locate(steerer, inner, has, client, bits), client, bits);
+    ttlSeconds = Math.min(ttlSeconds, decision.ttlSeconds);
+    scopeBits = Math.max(scopeBits, decision.scopeBits);
+  }
+  decision.ttlSeconds = ttlSeconds;
+  decision.scopeBits = scopeBits;
+}
+
+/** Makes the decision of one service. */
+function choose(
   steerer: Steerer,
   service: number,
   has: number,
@@ -54,11 +102,15 @@ export function steer(
     // The steps may lead this client to standbys alone, for example because of a fence.
     if (decision.count === 0 && decision.heldBack > 0) runAll(steerer, service, has, located, client, bits, true);
     const allDown = serviceWord(plan.services, service, SERVICE.ALL_DOWN);
-    if (decision.count > 0) decision.result = RESULT.VIPS;
+    if (decision.count > 0) {
+      decision.result = RESULT.VIPS;
+      if (hasTrait(plan.services, service, TRAIT.NESTS) && steerer.keepsAll !== true) keepAnswer(steerer, service);
+      if (decision.keyTtlSeconds >= 0) decision.ttlSeconds = ttlWithKey(steerer, service, has);
+    } else if (hasNoAnswer(plan, service, has, located)) decision.result = RESULT.EMPTY;
     else if (allDown === ALL_DOWN.STATIC) decision.result = RESULT.STATIC;
     else if (allDown === ALL_DOWN.NONE || degree === DEGREE.ALL) decision.result = RESULT.EMPTY;
     // An operator wants no clients at a drained VIP: it is served only if all VIPs of the service are forced out.
-    else if (degree === DEGREE.NOT_FORCED && isPartlyForcedOut(steerer, service)) decision.result = RESULT.EMPTY;
+    else if (degree === DEGREE.NOT_FORCED && arePartlyForcedOut(steerer, service, has)) decision.result = RESULT.EMPTY;
     else continue;
     observer?.(service, -2, decision);
     return;
@@ -87,6 +139,14 @@ function runAll(
   if (decision.shedLimit >= 0) keepWithin(steerer, service, client, bits, decision.shedLimit);
   observer?.(service, -1, decision);
   runSteps(steerer, service, has, 0, located, client, bits, withStandbys);
+}
+
+/** The TTL of the key takes the place of a fixed TTL, and of the maximum of a range. */
+function ttlWithKey(steerer: Steerer, service: number, has: number): number {
+  const { keyTtlSeconds } = steerer.decision;
+  const min = serviceWord(steerer.plan.services, service, SERVICE.TTL_MIN);
+  if (min === serviceWord(steerer.plan.services, service, SERVICE.TTL_MAX)) return keyTtlSeconds;
+  return Math.min(keyTtlSeconds, Math.max(min, serviceHoldSeconds(steerer, service, has)));
 }
 
 function ttlOf(steerer: Steerer, service: number, has: number): number {

@@ -7,23 +7,46 @@ import type { Location } from '../geo/location.ts';
 
 /**
  * One preference. `region` is a local number, or ~n for VIP n; when it is the first with a candidate, those before
- * `end` are kept with it. `detail` is the reason as a number, whose meaning the step defines.
+ * `end` are kept with it. `detail` is the reason as a number, whose meaning the step defines. `ttlSeconds` is the TTL
+ * of the answer if this one is chosen; undefined: that of the service.
  */
-export type Preference = { readonly region: number; end: number; readonly detail: number };
+export type Preference = {
+  readonly region: number;
+  end: number;
+  readonly detail: number;
+  readonly ttlSeconds?: number | undefined;
+};
 
-/** Preferences in the form that the packet path reads: an ordering (ordering.ts). */
-export function orderingWords(preferences: readonly Preference[]): number[] {
-  return [preferences.length, ...preferences.flatMap(({ region, end }) => [region, end])];
+/**
+ * In place of a region: clients get no answer. It is the last preference. If it is the only one, `when_all_down` gives
+ * none either. No VIP is in a region of this number.
+ */
+export const NO_ANSWER = 0x7fff_ffff;
+
+/** Whether these are the preferences of clients that get no answer. */
+export function isNoAnswer(preferences: readonly Preference[]): boolean {
+  return preferences[0]?.region === NO_ANSWER;
+}
+
+/**
+ * Preferences in the form that the packet path reads: an ordering (ordering.ts). `hasTtls`: the step gives TTLs, so the
+ * TTL of each preference follows, -1 for that of the service.
+ */
+export function orderingWords(preferences: readonly Preference[], hasTtls: boolean): number[] {
+  const pairs = preferences.flatMap(({ region, end }) => [region, end]);
+  const ttls = hasTtls ? preferences.map(({ ttlSeconds = -1 }) => ttlSeconds) : [];
+  return [preferences.length, ...pairs, ...ttls];
 }
 
 /**
  * The result of the first steps while everything is up: a shortcut (ordering.ts), from at least one ordering. Undefined
- * if they keep no region, or if an ordering has a VIP in place of a region.
+ * if they keep no region, if an ordering has a VIP in place of a region, or if one has TTLs or NO_ANSWER.
  */
 export function shortcutWords(steps: readonly (readonly Preference[])[]): number[] | undefined {
   const needed = new Set<number>();
   let kept: number[] | undefined;
   for (const preferences of steps) {
+    if (isNoAnswer(preferences) || preferences.some(({ ttlSeconds }) => ttlSeconds !== undefined)) return undefined;
     const before = kept;
     const left = preferences.filter(({ region }) => before === undefined || before.includes(region));
     const [first] = left;
@@ -72,7 +95,7 @@ export function rankRegions(measures: { region: number; detail: number }[], with
   const unknown = measures.filter(({ detail }) => Number.isNaN(detail));
   const preferences = known.map(({ region, detail }, index): Preference => {
     let end = index + 1;
-    while (end < known.length && (known[end]?.detail ?? Infinity) <= detail + within) end++;
+    while ((known[end]?.detail ?? Number.NaN) <= detail + within) end++;
     return { region, end, detail };
   });
   const all = known.length + unknown.length;

@@ -2,7 +2,7 @@
  * Orderings in plain form: two orderings that keep the same VIPs of every set of candidates are equal. They identify
  * the outcomes of a map, so that scopes are as wide as possible (docs/steering.md#scope). Pure; runs at load time.
  */
-import type { Preference } from './place.ts';
+import { isNoAnswer, type Preference } from './place.ts';
 
 /** Brings the steps of a chain into plain form, in order, because each depends on what earlier steps leave. */
 export type Plain = {
@@ -25,6 +25,11 @@ export function plainFrom(present: readonly number[]): Plain {
   let kept = possible;
   return {
     prefer: (preferences) => {
+      if (isNoAnswer(preferences)) {
+        possible = new Set();
+        kept = possible;
+        return [...preferences];
+      }
       const left = among(preferences, possible);
       const plain = isOne ? inAnyOrder(left) : ordered(left);
       isOne ||= plain.every(({ end }, index) => end === index + 1);
@@ -55,9 +60,7 @@ function among(preferences: readonly Preference[], possible: ReadonlySet<number>
 
 /** If one region is left, only its presence counts. */
 function inAnyOrder(preferences: readonly Preference[]): Preference[] {
-  return preferences
-    .toSorted((a, b) => a.region - b.region)
-    .map(({ region, detail }, index) => ({ region, end: index + 1, detail }));
+  return preferences.toSorted((a, b) => a.region - b.region).map((each, index) => ({ ...each, end: index + 1 }));
 }
 
 /** The order of two neighbours does not matter if they end the same group and every other group has both or neither. */

@@ -3,15 +3,17 @@
  * runs a service's rows. Steps that prefer regions or VIPs share PLACE and FIXED; each other step has its OP. steps.ts
  * defines the row of each step.
  */
+import { MAX_VIPS } from '../wire/limits.ts';
 import { hasTrait } from './candidates.ts';
-import type { Steerer } from './decision.ts';
-import { keepFirstGroup } from './ordering.ts';
-import { HAS, mapOf, SERVICE, TRAIT, type SteeringPlan, serviceWord } from './plan.ts';
+import { candidateAt, type Steerer } from './decision.ts';
+import { givesNoAnswer, keepFirstGroup, ttlInOrdering } from './ordering.ts';
+import { HAS, mapOf, OTHER, otherColumn, SERVICE, TRAIT, type SteeringPlan, serviceWord } from './plan.ts';
 import { orderSticky } from './sticky-step.ts';
 import { drawWeighted, dropStandby } from './weighted-step.ts';
 
 export const OP = {
-  /** Keep the first group of the ordering that the client's place gives; argument: which of its map's orderings. */
+  /** Keep the first group of the ordering that the client's place gives; arguments: which of its map's orderings, and 1
+   * if these have TTLs. */
   PLACE: 0,
   /** Keep the first group of an ordering that is the same for all clients; arguments: its offset, and that of its
    * shortcut or -1. */
@@ -47,16 +49,23 @@ export function runSteps(
   const { plan, decision, observer } = steerer;
   const outcome = located >> 8;
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
-  const answers = serviceWord(plan.services, service, SERVICE.ANSWERS);
+  // Which VIPs an answer has is decided afterwards if some of them are services (keepAnswer).
+  const nests = hasTrait(plan.services, service, TRAIT.NESTS);
+  const answers = nests ? MAX_VIPS : serviceWord(plan.services, service, SERVICE.ANSWERS);
   const firstStep = serviceWord(plan.services, service, SERVICE.FIRST_STEP);
   const stepCount = serviceWord(plan.services, service, SERVICE.STEP_COUNT);
   const map = mapOf(plan, service, has);
+  decision.keyTtlSeconds = -1;
   for (let step = from; step < stepCount && decision.count > 0; step++) {
     const at = (firstStep + step) * OP.WORDS;
     const argument = plan.program[at + 1] ?? 0;
     switch (opOf(plan, firstStep + step)) {
       case OP.PLACE:
-        if (map) keepFirstGroup(steerer, firstSlot, map.orderingAt[outcome * map.steps + argument] ?? 0);
+        if (map) {
+          const ordering = map.orderingAt[outcome * map.steps + argument] ?? 0;
+          keepFirstGroup(steerer, firstSlot, ordering);
+          if (plan.program[at + 2] === 1 && decision.count > 0) takeTtl(steerer, firstSlot, ordering);
+        }
         break;
       case OP.FIXED:
         keepFirstGroup(steerer, firstSlot, argument);
@@ -72,7 +81,7 @@ export function runSteps(
         // Explain shows the whole order; packets need only the VIPs that they serve.
         const isLast = step === stepCount - 1 && observer === undefined;
         orderSticky(steerer, firstSlot, client, prefixBits, isLast ? answers : decision.count);
-        if (prefixBits > decision.scopeBits && sticksTo(plan.services, service, has)) decision.scopeBits = prefixBits;
+        if (prefixBits > decision.scopeBits && sticksTo(plan, service, has)) decision.scopeBits = prefixBits;
         break;
       }
       case OP.ALL:
@@ -86,19 +95,37 @@ export function runSteps(
   if (decision.count > answers) decision.count = answers;
 }
 
+/** Takes the TTL that the ordering gives for the candidates, if it is smaller than that of an earlier step. */
+function takeTtl({ plan, decision }: Steerer, firstSlot: number, ordering: number): void {
+  const ttl = ttlInOrdering(plan, firstSlot, ordering, candidateAt(decision.candidates, 0));
+  if (ttl >= 0 && (decision.keyTtlSeconds < 0 || ttl < decision.keyTtlSeconds)) decision.keyTtlSeconds = ttl;
+}
+
+/** Whether a step gives clients of this outcome no answer, whatever is up. */
+export function hasNoAnswer(plan: SteeringPlan, service: number, has: number, located: number): boolean {
+  const map = mapOf(plan, service, has);
+  if (map === undefined) return false;
+  const first = (located >> 8) * map.steps;
+  for (let step = 0; step < map.steps; step++) {
+    if (givesNoAnswer(plan, map.orderingAt[first + step] ?? 0)) return true;
+  }
+  return false;
+}
+
 /** Whether the client's network can decide which VIP is first in answers of this HAS bit. */
-export function sticksTo(services: Int32Array, service: number, has: number): boolean {
-  return hasTrait(services, service, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
+export function sticksTo(plan: SteeringPlan, service: number, has: number): boolean {
+  if (has >= HAS.FIRST_OTHER) return otherColumn(plan, service, has, OTHER.STICKS) !== 0;
+  return hasTrait(plan.services, service, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
 }
 
 /** Narrows the candidates to those that the steps leave, in any order. Steps that only order them are skipped. */
 export function narrow(steerer: Steerer, service: number, has: number, located: number): void {
-  const { plan, decision } = steerer;
+  const { plan } = steerer;
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const first = serviceWord(plan.services, service, SERVICE.FIRST_STEP);
   const end = first + serviceWord(plan.services, service, SERVICE.STEP_COUNT);
   const map = mapOf(plan, service, has);
-  for (let step = first; step < end && decision.count > 0; step++) {
+  for (let step = first; step < end; step++) {
     const argument = plan.program[step * OP.WORDS + 1] ?? 0;
     switch (opOf(plan, step)) {
       case OP.PLACE:

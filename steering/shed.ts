@@ -51,7 +51,7 @@ export function shedLimitOf(
   narrow(steerer, service, has, located);
   if (!hasPressed(steerer, firstSlot)) return -1;
   const networkBits = bits === 32 ? SHED_V4_BITS : SHED_V6_BITS;
-  if (networkBits > decision.scopeBits) decision.scopeBits = networkBits;
+  decision.scopeBits = Math.max(decision.scopeBits, networkBits);
   const network = shedNetwork(client, bits);
   for (let limit = 0; ;) {
     startCandidates(steerer, service, has, DEGREE.AVAILABLE, false);
@@ -96,8 +96,7 @@ function hasPressed({ health, decision }: Steerer, firstSlot: number): boolean {
 }
 
 function excess(steerer: Steerer, slot: number, network: number): number {
-  const pressure = pressureAt(steerer.health, slot);
-  return pressure === 0 ? 0 : Math.max(0, pressure - bearing(steerer.plan, slot, network));
+  return Math.max(0, pressureAt(steerer.health, slot) - bearing(steerer.plan, slot, network));
 }
 
 /** The least excess of a candidate that is above `limit`; -1 if there is none. */

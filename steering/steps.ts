@@ -5,7 +5,7 @@
 import { basename } from 'node:path';
 import type { Prefix } from '../wire/address.ts';
 import { failoverPreferences, type FailoverStep } from './failover-step.ts';
-import { identityOf, prepareGeo, type GeoStep } from './geo-step.ts';
+import { entryText, identityOf, prepareGeo, type GeoStep, type SharedMap } from './geo-step.ts';
 import { prepareLatency, type LatencyStep } from './latency-step.ts';
 import { prepareNearest, type NearestStep } from './nearest-step.ts';
 import type { PlaceContext, PlacedRegion, PlaceStep, Preference } from './place.ts';
@@ -27,6 +27,14 @@ export type StepKind = keyof StepOptions;
 /** The options of a step. Names that the service has are resolved to indexes. */
 export type StepSpec<K extends StepKind = StepKind> = { [P in K]: { readonly kind: P } & StepOptions[P] }[K];
 
+/** A step that a map may be shared by. */
+export type MapStep = StepSpec<'geo'>;
+
+/** The shared map of a step; undefined: the service states its options itself. */
+export function sharedMapOf(step: StepSpec): SharedMap | undefined {
+  return step.kind === 'geo' ? step.shared : undefined;
+}
+
 /** The steps of a service without `steer`. */
 export const DEFAULT_STEPS: readonly StepSpec[] = [
   { kind: 'nearest', bias: new Map(), withinKm: 0 },
@@ -37,8 +45,13 @@ export const DEFAULT_STEPS: readonly StepSpec[] = [
 export type StepTraits = {
   /** What the step does with the candidates, for the compiler of images. */
   readonly action:
-    /** Keeps the first group of regions that has a candidate, in an order given by the client's place. */
-    | { readonly by: 'place'; readonly prepare: (context: PlaceContext) => PlaceStep }
+    /** Keeps the first group of regions that has a candidate, in an order given by the client's place. `ttls`: the TTLs
+     * that it may give to answers. */
+    | {
+        readonly by: 'place';
+        readonly prepare: (context: PlaceContext) => PlaceStep;
+        readonly ttls?: readonly number[];
+      }
     /** Does the same with regions or VIPs in one order for all clients. `regions` are by local number. */
     | { readonly by: 'list'; readonly preferences: (regions: readonly PlacedRegion[]) => Preference[] }
     /** Keeps all candidates and orders them. */
@@ -55,6 +68,10 @@ export type StepTraits = {
   readonly keepsOnly?: { readonly regions: readonly string[]; readonly vips: readonly number[]; readonly hint: string };
   /** Whether clients of some places get no region from the step; its reader warns of that. */
   readonly leavesPlacesOut?: boolean;
+  /** Whether clients of some places get no answer, because the operator wrote so. */
+  readonly withholds?: boolean;
+  /** Keys that only a database with cities matches, as written. */
+  readonly cities?: readonly string[];
   /** Networks that the step lists. */
   readonly networks?: readonly Prefix[];
   /** The measurements that the step reads: the path of the file, and the margin in ms above the best region. */
@@ -71,20 +88,26 @@ export type StepText = {
 
 const ROWS: { readonly [K in StepKind]: (step: StepSpec<K>) => StepTraits } = {
   geo: (step) => ({
-    action: { by: 'place', prepare: (context) => prepareGeo(step, context) },
+    action: {
+      by: 'place',
+      prepare: (context) => prepareGeo(step, context),
+      ttls: step.map.flatMap(({ ttlSeconds }) => ttlSeconds ?? []),
+    },
     leaves: 'region',
     choosesRegions: true,
     weighs: undefined,
     servesAll: false,
     keepsOnly: {
-      regions: step.map.flatMap(({ regions }) => regions),
+      regions: [...new Set(step.map.flatMap(({ regions }) => regions))],
       vips: [],
       hint: 'add the region to a key, such as default: [...]',
     },
     leavesPlacesOut: step.map.every(({ key }) => key.kind !== 'default'),
+    withholds: step.map.some(({ regions }) => regions.length === 0),
+    cities: step.map.flatMap(({ key }) => (key.kind === 'city' ? [key.text] : [])),
     networks: step.map.flatMap(({ key }) => (key.kind === 'network' ? [key.prefix] : [])),
     text: () => ({
-      entries: new Map(step.map.map(({ key, regions }) => [`geo ${identityOf(key)}`, regions.join(', ')])),
+      entries: new Map(step.map.map((entry) => [`geo ${identityOf(entry.key)}`, entryText(entry)])),
       options: [['geo fence', String(step.fence)]],
     }),
   }),
@@ -150,6 +173,30 @@ const ROWS: { readonly [K in StepKind]: (step: StepSpec<K>) => StepTraits } = {
   }),
 };
 
+/** A shared map can be large, and many services use it, so its traits are found once. */
+const knownTraits = new WeakMap<object, StepTraits>();
+
 export function traitsOf<K extends StepKind>(step: StepSpec<K>): StepTraits {
-  return ROWS[step.kind](step);
+  const known = knownTraits.get(step);
+  if (known) return known;
+  const traits = ROWS[step.kind](step);
+  knownTraits.set(step, traits);
+  return traits;
+}
+
+/** Whether the orderings of a step have TTLs. */
+export function givesTtls({ action }: StepTraits): boolean {
+  return action.by === 'place' && action.ttls !== undefined && action.ttls.length > 0;
+}
+
+/** The smallest and the largest TTL of answers: that of the service, and those that its steps give. */
+export function ttlBounds(
+  { minSeconds, maxSeconds }: { readonly minSeconds: number; readonly maxSeconds: number },
+  steps: readonly StepSpec[],
+): { readonly least: number; readonly most: number } {
+  const given = steps.flatMap((step) => {
+    const { action } = traitsOf(step);
+    return action.by === 'place' ? (action.ttls ?? []) : [];
+  });
+  return { least: Math.min(minSeconds, ...given), most: Math.max(maxSeconds, ...given) };
 }

@@ -8,6 +8,10 @@ export type Trace = {
   readonly type: string;
   readonly zone: string;
   /**
+   * If the name has an ALIAS: the names that it leads over, the last of which has the addresses. Empty if it has none.
+   */
+  readonly alias: readonly string[];
+  /**
    * The steered service that gave the answer, after CNAMEs of other services if there are any; undefined for static
    * data.
    */
@@ -34,6 +38,16 @@ export type Trace = {
   };
   readonly ttl: { readonly seconds: number; readonly why: string };
   readonly scope: { readonly bits: number; readonly why: string };
+  /** How the answer is signed for a query with DO; undefined if the zone is not signed. */
+  readonly signing: TraceSigning | undefined;
+};
+
+export type TraceSigning = {
+  /** The tags of the keys that signed it. */
+  readonly keyTags: readonly number[];
+  /** ISO 8601: the earliest end of its signatures; undefined if it has none. */
+  readonly validUntil: string | undefined;
+  readonly how: string;
 };
 
 /** One service's part in an answer. */
@@ -50,6 +64,7 @@ export type TraceClient = {
   readonly source: 'subnet' | 'resolver' | 'place';
   readonly country: string;
   readonly subdivision: string;
+  readonly city: string;
   readonly continent: string;
   readonly latitude: number | undefined;
   readonly longitude: number | undefined;

@@ -3,7 +3,7 @@
  * are standbys: they are dropped if there is any other.
  */
 import { weightAt } from '../health/health-table.ts';
-import { candidateAt, type Decision, type Steerer } from './decision.ts';
+import { candidateAt, type Steerer } from './decision.ts';
 import { below } from './random.ts';
 
 /**
@@ -35,17 +35,11 @@ export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number
 
 /** Drops candidates of weight 0 if there is one with a weight. */
 export function dropStandby({ health, decision }: Steerer, firstSlot: number): void {
-  const { candidates, count }: Decision = decision;
+  const { candidates, count } = decision;
   let kept = 0;
-  for (let c = 0; c < count; c++) {
-    const vip = candidateAt(candidates, c);
-    if (weightAt(health, firstSlot + vip) > 0) kept++;
-  }
-  if (kept === 0 || kept === count) return;
-  kept = 0;
   for (let c = 0; c < count; c++) {
     const vip = candidateAt(candidates, c);
     if (weightAt(health, firstSlot + vip) > 0) candidates[kept++] = vip;
   }
-  decision.count = kept;
+  if (kept > 0) decision.count = kept;
 }

@@ -30,5 +30,16 @@ export const MAX_CHAIN_LINKS = 16;
 export const MAX_RDATA_OCTETS = 65_535;
 /** Largest number of VIPs of a service: the work per query is proportional to it. */
 export const MAX_VIPS = 256;
+/** Largest number of types of a service besides A, AAAA and CNAME: each has a bit in the tables of steering. */
+export const MAX_OTHER_TYPES = 15;
 /** Largest number of VIPs in an answer, if `answers` is a number (docs/steering.md#keys). `all` allows MAX_VIPS. */
 export const MAX_ANSWERS = 8;
+/** Largest number of decisions for one answer after the first, where VIPs are services. */
+export const MAX_INNER_DEPTH = 8;
+/**
+ * Largest number of VIPs that a service leads to over VIPs that are services, counted on each way: a query may read the
+ * states of all of them.
+ */
+export const MAX_INNER_VIPS = 1024;
+/** Largest number of different services that it leads to: signatures have 8 bits for them. */
+export const MAX_INNER_SERVICES = 255;

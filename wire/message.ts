@@ -1,7 +1,7 @@
 /**
  * Encodes queries and decodes responses as objects, outside the packet path: for explain and the tools.
  */
-import { HEADER_OCTETS } from './limits.ts';
+import { HEADER_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 import { formatName, type Name } from './name.ts';
 import { get8 } from './octets.ts';
 import { formatRdata } from './rdata.ts';
@@ -11,7 +11,7 @@ import { CLASS, OPTION, TYPE, typeText } from './types.ts';
 export type Subnet = { readonly bytes: Uint8Array; readonly bits: number };
 
 /** Encodes a query of class IN with EDNS (1232 octets) and, if given, a client subnet (RFC 7871 6). RD is clear. */
-export function encodeQuery(name: Name, type: number, subnet?: Subnet): Uint8Array {
+export function encodeQuery(name: Name, type: number, subnet?: Subnet, dnssecOk = false): Uint8Array {
   const addressOctets = subnet ? (subnet.bits + 7) >> 3 : 0;
   const option = subnet
     ? [0, OPTION.CLIENT_SUBNET, 0, 4 + addressOctets, 0, subnet.bytes.length === 4 ? 1 : 2, subnet.bits, 0]
@@ -23,7 +23,7 @@ export function encodeQuery(name: Name, type: number, subnet?: Subnet): Uint8Arr
     ...[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1],
     ...name,
     ...[type >> 8, type & 0xff, 0, CLASS.IN],
-    ...[0, 0, TYPE.OPT, 4, 0xd0, 0, 0, 0, 0, 0, option.length + addressOctets],
+    ...[0, 0, TYPE.OPT, 4, 0xd0, 0, 0, dnssecOk ? 0x80 : 0, 0, 0, option.length + addressOctets],
     ...option,
     ...address,
   ]);
@@ -39,6 +39,7 @@ export type MessageRecord = {
 
 export type MessageText = {
   readonly rcode: number;
+  readonly isAuthoritative: boolean;
   readonly answer: readonly MessageRecord[];
   readonly authority: readonly MessageRecord[];
   /** Without the OPT record. */
@@ -67,6 +68,7 @@ export function decodeResponse(message: Uint8Array): MessageText {
   };
   return {
     rcode: view.getUint16(2) & 15,
+    isAuthoritative: (view.getUint16(2) & 0x0400) !== 0,
     answer: section(view.getUint16(6)),
     authority: section(view.getUint16(8)),
     additional: section(view.getUint16(10)),
@@ -77,9 +79,11 @@ export function decodeResponse(message: Uint8Array): MessageText {
 function readName(message: Uint8Array, start: number): { name: Name; end: number } {
   const octets: number[] = [];
   let end = -1;
-  for (let at = start; ;) {
+  for (let at = start, left = MAX_NAME_OCTETS; ; left--) {
     const length = message[at];
-    if (length === undefined || octets.length > 255) throw new RangeError('a name in this message does not end');
+    // Pointers may lead back to themselves.
+    if (length === undefined || octets.length > MAX_NAME_OCTETS || left === 0)
+      throw new RangeError('a name in this message does not end');
     if (length >= 0xc0) {
       if (end < 0) end = at + 2;
       at = ((length & 0x3f) << 8) | get8(message, at + 1);

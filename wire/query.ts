@@ -79,6 +79,8 @@ export type Query = {
   ednsVersion: number;
   udpOctets: number;
   dnssecOk: boolean;
+  /** RFC 9824 5.1: the client knows NXNAME, so the RCODE of a compact denial may be NXDOMAIN. */
+  compactOk: boolean;
   wantsNsid: boolean;
   /** ASKS bits. */
   asks: number;
@@ -113,6 +115,7 @@ export function createQuery(): Query {
     ednsVersion: 0,
     udpOctets: 0,
     dnssecOk: false,
+    compactOk: false,
     wantsNsid: false,
     asks: 0,
     cookie: new Uint8Array(MAX_COOKIE_OCTETS),
@@ -136,6 +139,7 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
   query.hasEdns = false;
   query.ednsVersion = 0;
   query.dnssecOk = false;
+  query.compactOk = false;
   query.wantsNsid = false;
   query.asks = 0;
   query.hasSubnet = false;
@@ -229,7 +233,8 @@ function readRecords(query: Query, rx: Uint8Array, at: number, length: number, s
   let next = start;
   for (let record = 0; record < records + additional; record++) {
     const owner = next;
-    next = skipName(rx, next, end);
+    // OPT has the root as its owner, and is mostly the only record.
+    next = next < end && rx[next] === 0 ? next + 1 : skipName(rx, next, end);
     if (next < 0 || next + 10 > end) return PARSED.FORMERR;
     const type = view.getUint16(next);
     const dataAt = next + 10;
@@ -242,6 +247,7 @@ function readRecords(query: Query, rx: Uint8Array, at: number, length: number, s
       query.udpOctets = view.getUint16(next + 2);
       query.ednsVersion = rx[next + 5] ?? 0;
       query.dnssecOk = ((rx[next + 6] ?? 0) & 0x80) !== 0;
+      query.compactOk = ((rx[next + 6] ?? 0) & 0x40) !== 0;
       // The options of another version may have another format.
       if (query.ednsVersion === 0 && !readOptions(query, rx, dataAt, dataOctets)) return PARSED.FORMERR;
     }

@@ -225,6 +225,20 @@ export function namesIn(type: number, bytes: Uint8Array, at: number): readonly n
   return names.count === 2 ? [first, first + nameAt(bytes, first).length] : [first];
 }
 
+/**
+ * Where the names are in the data that starts at `bytes[at]`, compressed or not: the offset of the first, and how many
+ * there are. Undefined if the type has none.
+ */
+export function nameFields(
+  type: number,
+  bytes: Uint8Array,
+  at: number,
+): { readonly at: number; readonly count: number } | undefined {
+  const names = layouts.get(type)?.names;
+  if (type === TYPE.NAPTR) return { at: namesIn(type, bytes, at)[0] ?? at, count: 1 };
+  return names && { at: at + names.at, count: names.count };
+}
+
 /** The uncompressed name at `bytes[at]`. */
 export function nameAt(bytes: Uint8Array, at: number): Name {
   let end = at;

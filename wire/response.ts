@@ -22,6 +22,8 @@ export type Response = {
   rcode: number;
   authoritative: boolean;
   truncated: boolean;
+  /** The CO flag (RFC 9824 5.1). */
+  compactOk: boolean;
   /** Extended DNS error (RFC 8914). -1 for none. */
   error: number;
   /** SCOPE PREFIX-LENGTH of the answer (RFC 7871 7.2.1). */
@@ -59,6 +61,7 @@ export function createResponse(): Response {
     rcode: RCODE.NOERROR,
     authoritative: false,
     truncated: false,
+    compactOk: false,
     error: -1,
     scopeBits: 0,
     gives: 0,
@@ -107,6 +110,7 @@ export function emptyResponse(response: Response, query: Query): void {
   response.authorities = 0;
   response.additionals = 0;
   response.error = -1;
+  response.compactOk = false;
   response.scopeBits = 0;
 }
 
@@ -169,7 +173,7 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
   view.setUint16(at + 3, UDP_OCTETS);
   tx[at + 5] = response.rcode >> 4;
   tx[at + 6] = 0;
-  tx[at + 7] = query.dnssecOk ? 0x80 : 0;
+  tx[at + 7] = (query.dnssecOk ? 0x80 : 0) | (response.compactOk ? 0x40 : 0);
   tx[at + 8] = 0;
   const lengthAt = at + 9;
   at += OPT_OCTETS;

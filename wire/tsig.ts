@@ -7,6 +7,7 @@ import { get16, put16 } from './octets.ts';
 import {
   appendTsig,
   put48,
+  readTsig,
   tsigFixedOctets,
   tsigTimers,
   tsigVariables,
@@ -19,6 +20,7 @@ import { RCODE } from './types.ts';
  * RFC 8945 6: algorithms by their names in the configuration, with their names in Node.js and the octets of a full MAC.
  */
 export const TSIG_ALGORITHMS = {
+  'hmac-md5': { hash: 'md5', octets: 16 },
   'hmac-sha256': { hash: 'sha256', octets: 32 },
   'hmac-sha1': { hash: 'sha1', octets: 20 },
   'hmac-sha224': { hash: 'sha224', octets: 28 },
@@ -35,6 +37,8 @@ export type TsigKey = {
   readonly name: Name;
   readonly algorithm: TsigAlgorithm;
   readonly secret: Uint8Array;
+  /** Whether an operator permits a weak algorithm for it (`allow_weak`). */
+  readonly isWeakAllowed?: boolean;
 };
 
 /** RFC 8945 3, the TSIG errors. */
@@ -136,6 +140,48 @@ export function createSigner(key: TsigKey, now: () => number, requestMac?: Uint8
   };
 }
 
+/** Verifies the messages of one response, in order. */
+export type Verifier = {
+  /** `unsigned`: a later message verifies this one. */
+  verify(message: Uint8Array, nowSeconds: number): 'valid' | 'unsigned' | 'invalid';
+};
+
+/** RFC 8945 5.3.1: at most this many messages in a row are unsigned. */
+const MAX_UNSIGNED = 99;
+
+/**
+ * Creates a verifier of a response to a request with this MAC. The digest of the first message covers the request's
+ * MAC, that of another the previous MAC and the unsigned messages since (RFC 8945 5.3.1).
+ */
+export function createVerifier(key: TsigKey, requestMac: Uint8Array): Verifier {
+  let before = requestMac;
+  let isFirst = true;
+  let unsigned: Uint8Array[] = [];
+  return {
+    verify: (message, nowSeconds) => {
+      const tsig = readTsig(message);
+      if (tsig === 'malformed') return 'invalid';
+      if (tsig === 'none') {
+        if (isFirst || unsigned.push(Uint8Array.from(message)) > MAX_UNSIGNED) return 'invalid';
+        return 'unsigned';
+      }
+      const covered = Uint8Array.from(message.subarray(0, tsig.at));
+      put16(covered, 0, tsig.originalId);
+      put16(covered, 10, get16(covered, 10) - 1);
+      const all = Uint8Array.from(Buffer.concat([...unsigned, covered]));
+      const mac = digest(key, before, all, isFirst ? tsigVariables(tsig) : tsigTimers(tsig));
+      const isOfKey = isSame(key.name, tsig.name) && isSame(algorithmName(key.algorithm), tsig.algorithm);
+      if (!isOfKey || tsig.error !== TSIG_ERROR.NONE || mac.length !== tsig.mac.length) return 'invalid';
+      if (!timingSafeEqual(mac, tsig.mac) || Math.abs(nowSeconds - tsig.timeSigned) > tsig.fudgeSeconds)
+        return 'invalid';
+      before = mac;
+      isFirst = false;
+      unsigned = [];
+      return 'valid';
+    },
+  };
+}
+
 /**
  * Appends the TSIG of a response that reports an error in the request's TSIG (RFC 8945 5.3.2). It is unsigned if `key`
  * is undefined. Returns the new length.
@@ -189,7 +235,8 @@ const algorithmNames = new Map<string, Name>();
 function algorithmName(algorithm: TsigAlgorithm): Name {
   const known = algorithmNames.get(algorithm);
   if (known) return known;
-  const name = parseName(`${algorithm}.`);
+  // RFC 8945 6: MD5 has a name in another form.
+  const name = parseName(algorithm === 'hmac-md5' ? 'hmac-md5.sig-alg.reg.int.' : `${algorithm}.`);
   algorithmNames.set(algorithm, name);
   return name;
 }

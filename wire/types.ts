@@ -36,6 +36,13 @@ export const TYPE = {
   ANY: 255,
 } as const;
 
+/** Types of the zone itself, of delegations and of DNSSEC, also obsolete ones: every client must get the same. */
+export const STRUCTURAL_TYPES: ReadonlySet<number> = new Set([
+  ...[TYPE.SOA, TYPE.NS, TYPE.DS, TYPE.DNAME],
+  ...[TYPE.RRSIG, TYPE.NSEC, TYPE.DNSKEY, TYPE.NSEC3, TYPE.NSEC3PARAM, TYPE.CDS, TYPE.CDNSKEY],
+  ...[24, 25, 30, 62, 63, 32_768, 32_769], // SIG, KEY, NXT, CSYNC, ZONEMD, TA, DLV
+]);
+
 export const CLASS = { IN: 1, CH: 3, NONE: 254, ANY: 255 } as const;
 
 export const OPCODE = { QUERY: 0, IQUERY: 1, STATUS: 2, NOTIFY: 4, UPDATE: 5 } as const;
@@ -48,7 +55,10 @@ export const RCODE = {
   NOTIMP: 4,
   REFUSED: 5,
   YXDOMAIN: 6,
+  YXRRSET: 7,
+  NXRRSET: 8,
   NOTAUTH: 9,
+  NOTZONE: 10,
   BADVERS: 16,
   BADCOOKIE: 23, // RFC 7873 8
 } as const;

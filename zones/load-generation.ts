@@ -2,13 +2,16 @@
  * Turns files into a generation: reads, checks and compiles everything, or reports every mistake. Runs in the calling
  * thread, which suits `check` and `explain`; the server calls it in a separate thread (load-thread.ts).
  */
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { serialize } from 'node:v8';
 import { NO_CACHE, type CacheFolders } from '../config/cache-entry.ts';
 import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
+import { heapOctets, shrinkGrownHeap } from '../config/garbage.ts';
 import type { CheckedKeyPair } from '../config/key-pair.ts';
 import type { Settings } from '../config/settings.ts';
+import type { OnlineZone } from '../dnssec/online-signer.ts';
+import type { ZoneSigner } from '../dnssec/zone-signer.ts';
 import { createBeaconSamples } from '../geo/beacon-samples.ts';
 import { isCountry } from '../geo/countries.ts';
 import type { DatabaseInfo } from '../geo/database.ts';
@@ -19,21 +22,38 @@ import type { Places } from '../geo/location.ts';
 import { overlay } from '../geo/overlay-latency.ts';
 import type { Allocate } from '../geo/packed-atlas.ts';
 import { readLatencyFile } from '../geo/read-latency.ts';
+import { withoutSharedMap } from '../steering/geo-step.ts';
 import { NO_TABLE } from '../steering/latency-step.ts';
 import { traitsOf } from '../steering/steps.ts';
-import { canonical } from '../wire/name.ts';
+import { canonical, formatName, nameKey, type Name } from '../wire/name.ts';
+import { isLaterSerial } from '../wire/serial.ts';
 import type { FleetSerials } from './agree-serial.ts';
 import { readBeaconFile } from './beacon-file.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
+import type { ForeignNames } from './foreign-names.ts';
 import { compile, type CompiledPlan, type CompiledZone, type ZoneSource } from './image/compile.ts';
-import type { ImageMemory } from './image/image.ts';
-import { addKnownPart, createPartStore, type PartStore } from './image/part-store.ts';
+import { viewImage, type Image, type ImageMemory } from './image/image.ts';
+import { addKnownPart, createPartStore, keepParts, likelyOctets, type PartStore } from './image/part-store.ts';
+import { historyPath, lastDifference } from './journal/zone-history.ts';
+import { withEntries } from './layered-map.ts';
+import { postpone, takesLong, type PostponedZones } from './postponed.ts';
+import { sameFiles, type ByFile } from './read/by-file.ts';
 import { checkSchedules } from './read/check-schedules.ts';
-import { stampFiles, type FileStamp } from './read/file-stamp.ts';
-import type { ZoneModel, ZoneSummary } from './read/model.ts';
-import { readChanges, shown, type ConfigurationInput, type KnownZones, type ZoneReading } from './read/read-all.ts';
+import { foldersOf, stampFiles, type FileStamp } from './read/file-stamp.ts';
+import { foreignServices, type ZoneModel, type ZoneSummary } from './read/model.ts';
+import {
+  readChanges,
+  readUpdated,
+  shown,
+  type ConfigurationInput,
+  type ConfigurationReading,
+  type KnownZones,
+  type ZoneReading,
+} from './read/read-all.ts';
+import type { HeldName } from './read/resolve-aliases.ts';
 import {
   agreedEntry,
+  entrySignedBy,
   fleetSerial,
   readSerials,
   serialOf,
@@ -41,6 +61,7 @@ import {
   type Serials,
   type ZoneForSerial,
 } from './serials.ts';
+import { findServed } from './served-names.ts';
 import { cacheZone, findCachedZone, type CachedZone } from './zone-cache.ts';
 import { signerOf, type SignersOptions } from './zone-signers.ts';
 
@@ -61,10 +82,20 @@ export type LoadInput = {
   readonly geographyInUse?: GeographyInUse | undefined;
   /** The serials that the fleet knows; undefined until this node has heard from peers. */
   readonly fleetSerials?: FleetSerials | undefined;
+  /** By `nameKey` of the apex: the digest of the keys with which all nodes of the fleet sign the zone. */
+  readonly agreedKeys?: ReadonlyMap<string, string> | undefined;
   /** The cache for compiled zones and atlases; undefined: none is used. */
   readonly cache?: CacheUse | undefined;
   /** Whether zones must have their records: then all zones are read. */
   readonly needsRecords?: boolean;
+  /** Whether the atlas must have the databases even if no service needs it. */
+  readonly needsPlaces?: boolean;
+  /** Files of zones whose dynamic records have changed: only these records are read. Ignored without `before`. */
+  readonly updated?: readonly string[] | undefined;
+  /** The addresses of names outside the zones that aliases lead to; undefined: those of the state folder. */
+  readonly foreign?: ForeignNames | undefined;
+  /** The serials of zones that have been changed in place since `before` was loaded. */
+  readonly moved?: ReadonlyMap<string, SerialEntry> | undefined;
 };
 
 export type GeographyInUse = Pick<LoadedGeneration, 'atlas' | 'knownDatabases'>;
@@ -88,6 +119,8 @@ export type LoadedGeneration = {
   readonly atlas: SharedArrayBuffer;
   /** By class of the atlas: the locations that explain shows. */
   readonly locations: Places;
+  /** The zones with compact denial, for answering threads. */
+  readonly online: readonly OnlineZone[];
   /** By path: explain shows which measurement decided. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
   /** The files that it was read from. */
@@ -100,8 +133,16 @@ export type LoadedGeneration = {
 export type World = {
   readonly generation: LoadedGeneration;
   readonly known: KnownZones;
-  /** By the zone's file. */
-  readonly compiled: ReadonlyMap<string, CompiledZone>;
+  readonly compiled: ByFile<CompiledZone>;
+  /** In the order of `compiled`, which they all are. */
+  readonly sources: readonly ZoneSource[];
+  readonly hasServices: boolean;
+  /** False if no zone is signed. */
+  readonly hasSigners: boolean;
+  /** The folders of the zone files. */
+  readonly zoneFolders: ReadonlySet<string>;
+  /** The zones whose files have other marks than when the generation was stamped; undefined: it may be any. */
+  readonly restamped: readonly number[] | undefined;
   readonly plan: CompiledPlan;
   readonly settingsKey: Buffer;
   /** The inputs of the plan other than zones. */
@@ -134,12 +175,21 @@ export function loadWithZones(
   return { ...outcome, value: { generation: world.generation, zones } };
 }
 
-/** Loads what has changed since `before`, whose parts are in `store`. */
-export function loadWorld(input: LoadInput, store: PartStore, before?: World): Outcome<LoadedWorld> {
-  const { cwd } = input;
-  const cached = new Map<string, CachedZone>();
-  const configuration = readChanges(configurationInput(input, cached, before), before?.known);
-  const { settings, readings, known } = configuration;
+/**
+ * Loads what has changed since `before`, whose parts are in `store`. `postponed`: zones that are signed in the
+ * background; undefined: signing is not postponed.
+ */
+export function loadWorld(
+  input: LoadInput,
+  store: PartStore,
+  loaded?: World,
+  postponed?: PostponedZones,
+): Outcome<LoadedWorld> {
+  const before = loaded && withMoved(loaded, input.moved);
+  const [cached, heapBefore] = [new Map<string, CachedZone>(), heapOctets()];
+  const configuration = readInput(input, cached, before, postponed);
+  const { settings, readings, known, changed } = configuration;
+  if (!before) shrinkGrownHeap(heapBefore);
   if (!settings || !known) return { ok: false, diagnostics: configuration.diagnostics };
   const report = createReport();
   // Databases and tables are read even if zones have mistakes, so that all mistakes are shown at once.
@@ -148,52 +198,57 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
   const { sources, info } = openGeography(settings.geo, report, { cache, known: inUse?.knownDatabases ?? [] });
   const databases = sources.map((source) => source.known);
   const measured = measuredFor(settings, input.measured, report);
-  const keys = keysOf(settings, databases, measured);
-  const isPlanKept = before?.planKey.equals(keys.plan) === true && hasSamePlan(readings, before);
+  const { isSamePlan, hasServices } = compareServices(configuration, before);
+  // No packet needs the place of a client if there is no service. Without the databases the atlas takes 22 MB less.
+  const needsPlaces = input.needsPlaces === true || settings.beacon !== undefined || hasServices;
+  const forAtlas = needsPlaces ? { sources, cache: cacheForAtlas(cache, measured) } : { sources: [], cache: NO_CACHE };
+  const keys = keysOf(settings, databases, measured, needsPlaces);
+  const isPlanKept = isSamePlan && before?.planKey.equals(keys.plan) === true;
   const latencyTables = isPlanKept
     ? before.generation.latencyTables
     : readLatencyTables(readings.map(({ summary }) => summary), settings, measured, report); // prettier-ignore
-  const soFar = (): Diagnostic[] => [
-    ...configuration.diagnostics,
-    ...shown(report.diagnostics, cwd, settings.shownPaths),
-  ];
+  const soFar = (): Diagnostic[] =>
+    configuration.diagnostics.concat(shown(report.diagnostics, input.cwd, settings.shownPaths));
   if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
   const agreement = agreeOnSerials(input, settings, readings, before, report);
   const areSerialsKept = agreement.entries.size === 0;
-  const isKept = readings.every(({ model }) => model === undefined) && readings.length === before?.compiled.size;
+  const read = changed ? changed.flatMap((index) => readings[index] ?? []) : readings;
+  const isKept = read.every(({ model }) => !model) && readings.length === before?.compiled.items.length;
   if (isKept && areSerialsKept && isPlanKept && before.settingsKey.equals(keys.settings)) {
     report.diagnostics.push(...before.plan.warnings);
-    return { ok: true, value: { world: { ...before, known }, isUnchanged: true, zones: [] }, diagnostics: soFar() };
+    const world = { ...before, known, restamped: addRestamped(before, changed) };
+    return { ok: true, value: { world, isUnchanged: true, zones: [] }, diagnostics: soFar() };
   }
-
+  // The others are the same objects.
+  const others = before && areSerialsKept ? changed : undefined;
   const serials = new Map(agreement.entries);
-  const signers = signersFor(input, settings, cache, report);
-  const zones = sourcesOf(readings, { before, cached, agreement, serials, store, signers });
-  const {
-    image,
-    catalog,
-    zones: compiled,
-    plan,
-  } = compile({
+  const signers = signersFor(input, settings, { cache, report, last: agreement.last });
+  const zones = sourcesOf(readings, {
+    ...{ before, others, cached, agreement, serials, store, signers, postponed },
+    isUpdate: input.updated !== undefined,
+  });
+  if (hasErrors(report.diagnostics)) return { ok: false, diagnostics: soFar() };
+  const made = compile({
     settings,
     zones,
-    // Measurements of browsers change all the time, so an atlas that depends on them is not worth keeping.
-    atlasFor: (inputs) =>
-      findAtlas(inputs, {
-        sources,
-        cache: measured ? { ...cache, write: [] } : cache,
-        inUse: inUse?.atlas,
-        allocate: store.allocate,
-      }),
+    kept: before && others ? { zones: before.compiled.items, changed: others } : undefined,
+    atlasFor: (inputs) => findAtlas(inputs, { ...forAtlas, inUse: inUse?.atlas, allocate: store.allocate }),
     latencyTables,
     store,
+    ...{ cores: input.cores, isUpdate: input.updated !== undefined },
     plan: isPlanKept ? before.plan : undefined,
+    planBefore: before?.plan,
     report,
   });
+  const { image, catalog, plan } = made;
+  // Releases the records of the readings.
+  keepParts(store, () => []);
   checkSchedules(settings.schedules, catalog, report);
   const diagnostics = soFar();
   if (hasErrors(diagnostics)) return { ok: false, diagnostics };
-  for (const { signer } of zones) signer?.keep(cache);
+  for (const { signer } of others ? others.flatMap((index) => zones[index] ?? []) : zones) signer?.keep(cache);
+  const parts = partsOf(made.zones, zones, known, before, others);
+  const stamped = stampZones(settings, readings, known, before, changed);
   const generation: LoadedGeneration = {
     settings,
     catalog,
@@ -202,52 +257,155 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     image,
     atlas: plan.atlas,
     locations: plan.locations,
+    online: parts.hasSigners ? made.zones.flatMap(({ signer }) => signer?.online ?? []) : [],
     latencyTables,
-    files: stampFiles(settings, readings.flatMap(({ marks }) => marks)), // prettier-ignore
+    files: stamped.files,
     // Removed zones keep their entry, so that their serial still rises if they return.
-    serials: serials.size === 0 ? agreement.last : { ...agreement.last, ...Object.fromEntries(serials) },
+    serials: withEntries(agreement.last, serials),
   };
-  if (!before) keepZones(readings, compiled, { key: cacheKey(known.key, input), cache, store });
+  if (!before) keepZones(readings, made.zones, { key: cacheKey(known.key, input), cache, store });
   const world: World = {
     generation,
     known,
-    compiled: new Map(readings.flatMap(({ summary }, index) => {
-      const zone = compiled[index];
-      return zone ? [[summary.file, zone] as const] : [];
-    })), // prettier-ignore
-    plan,
-    settingsKey: keys.settings,
-    planKey: keys.plan,
+    ...parts,
+    hasServices,
+    zoneFolders: stamped.zoneFolders,
+    restamped: [],
+    ...{ plan, settingsKey: keys.settings, planKey: keys.plan },
   };
   return {
     ok: true,
-    value: { world, isUnchanged: false, zones: readings.flatMap(({ model }) => model ?? []) },
+    value: { world, isUnchanged: false, zones: read.flatMap(({ model }) => model ?? []) },
     diagnostics,
   };
+}
+
+/** `changed`: the readings that are not those of `before`. */
+function stampZones(
+  settings: Settings,
+  readings: readonly ZoneReading[],
+  { marks }: KnownZones,
+  before: World | undefined,
+  changed: readonly number[] | undefined,
+): Pick<World, 'zoneFolders'> & Pick<LoadedGeneration, 'files'> {
+  const restamped = before && addRestamped(before, changed);
+  if (!before || !restamped) {
+    const zoneFolders = foldersOf(settings.zoneFiles);
+    return { zoneFolders, files: stampFiles(settings, zoneFolders, readings, marks) };
+  }
+  const { zoneFolders, generation, known } = before;
+  const last = { files: generation.files, marks: known.marks, changed: restamped };
+  return { zoneFolders, files: stampFiles(settings, zoneFolders, readings, marks, last) };
+}
+
+/** The zones in `changed` too. */
+function addRestamped({ restamped }: World, changed: readonly number[] | undefined): readonly number[] | undefined {
+  return restamped && changed && [...new Set([...restamped, ...changed])];
+}
+
+/** What a later load uses again of the compiled zones. `changed`: those that are not the ones of `before`. */
+function partsOf(
+  compiled: readonly CompiledZone[],
+  zones: readonly ZoneSource[],
+  known: KnownZones,
+  before: World | undefined,
+  changed: readonly number[] | undefined,
+): Pick<World, 'compiled' | 'sources' | 'hasSigners'> {
+  const isSigned = ({ signer }: CompiledZone): boolean => signer !== undefined;
+  const others = changed ? changed.flatMap((index) => compiled[index] ?? []) : compiled;
+  return {
+    compiled: sameFiles(compiled, known.readings),
+    sources: compiledSources(zones, compiled, changed),
+    hasSigners: (changed && before?.hasSigners === true) || others.some(isSigned),
+  };
+}
+
+/** The sources without records. Those at other indexes than `changed` have none. */
+function compiledSources(
+  zones: readonly ZoneSource[],
+  compiled: readonly CompiledZone[],
+  changed: readonly number[] = [...zones.keys()],
+): ZoneSource[] {
+  const sources = zones.slice();
+  for (const index of changed) {
+    const [source, zone] = [zones[index], compiled[index]];
+    if (!source || !zone) continue;
+    const { summary, children, serial } = source;
+    sources[index] = { summary, children, serial, compiled: zone };
+  }
+  return sources;
+}
+
+/**
+ * A world in which these zones have other serials. Their parts are the same: their heads lead to the versions in force.
+ */
+function withMoved(world: World, moved: LoadInput['moved']): World {
+  if (!moved || moved.size === 0) return world;
+  const { generation } = world;
+  return { ...world, generation: { ...generation, serials: withEntries(generation.serials, moved) } };
+}
+
+/** Reads what has changed: the dynamic records of some zones only, or all files. */
+function readInput(
+  input: LoadInput,
+  cached: Map<string, CachedZone>,
+  before: World | undefined,
+  postponed: PostponedZones | undefined,
+): ConfigurationReading {
+  const { updated, cwd } = input;
+  if (before && updated) {
+    const aliases = { findServed: servedBy(before), foreign: input.foreign };
+    return readUpdated(before.generation.settings, before.known, new Set(updated), cwd, aliases);
+  }
+  return readChanges(configurationInput(input, cached, before, postponed), before?.known);
+}
+
+/** Finds names in the zones of a generation as they are served. */
+function servedBy({ generation: { image, atlas } }: World): (name: Name) => HeldName {
+  let view: Image | undefined;
+  return (name) => findServed((view ??= viewImage(image, atlas)), name);
 }
 
 function configurationInput(
   input: LoadInput,
   cached: Map<string, CachedZone>,
   before: World | undefined,
+  postponed: PostponedZones | undefined,
 ): ConfigurationInput {
-  const { file, cwd, env, cores, keyPairInUse } = input;
+  const { file, cwd, env, cores, keyPairInUse, updated } = input;
   return {
     ...(file === undefined ? {} : { file }),
-    ...{ cwd, env, cores, isCountry, keyPairInUse },
-    isDue: (zoneFile) => isRefreshDue(before, zoneFile),
+    ...{ cwd, env, cores, isCountry, keyPairInUse, judgesUpdate: updated !== undefined },
+    isDue: hasDue(before, postponed)
+      ? (zoneFile) => postponed?.get(zoneFile)?.isDone ?? isSigningDue(before, zoneFile, input)
+      : undefined,
+    ...{ findServed: before && servedBy(before), foreign: input.foreign },
     findZone: before || input.needsRecords ? undefined : zoneFinder(input, cached),
   };
 }
 
-function signersFor(input: LoadInput, { fleet }: Settings, cache: CacheFolders, report: Report): SignersOptions {
-  const makesKeys = input.cache?.keepsInState === true;
-  return { cache, nowSeconds: now(), makesKeys, hasFleet: fleet !== undefined, report };
+/** Whether any zone may have to be signed again. */
+function hasDue(before: World | undefined, postponed: PostponedZones | undefined): boolean {
+  return before?.hasSigners === true || (postponed?.size ?? 0) > 0;
 }
 
-/** Whether the signatures of a zone must be made again. */
-function isRefreshDue(before: World | undefined, zoneFile: string): boolean {
-  return (before?.compiled.get(zoneFile)?.signer?.refreshAt ?? Infinity) <= now();
+function signersFor(
+  { cache: use, agreedKeys }: LoadInput,
+  { fleet, transfer }: Settings,
+  { cache, report, last }: Pick<SignersOptions, 'cache' | 'report'> & Pick<Agreement, 'last'>,
+): SignersOptions {
+  const makesKeys = use?.keepsInState === true;
+  const signedBefore = (zone: string): readonly string[] | undefined => last.get(zone)?.keys;
+  const settings = { hasFleet: fleet !== undefined, hasSecondaries: transfer.allow.length > 0 };
+  return { cache, nowSeconds: now(), makesKeys, ...settings, agreedKeys, signedBefore, report };
+}
+
+/** Whether the signatures of a zone must be made again, or its CDS must appear or go. */
+function isSigningDue(before: World | undefined, zoneFile: string, { agreedKeys }: LoadInput): boolean {
+  const signer = before?.compiled.get(zoneFile)?.signer;
+  if (!signer || !before.generation.settings.fleet) return (signer?.refreshAt ?? Infinity) <= now();
+  const isAgreed = agreedKeys?.get(nameKey(signer.apex)) === signer.keysDigest;
+  return signer.refreshAt <= now() || (signer.cds !== 'none' && isAgreed === (signer.cds === 'withheld'));
 }
 
 /** Finds zones in the cache, and puts them into `cached` by their files. */
@@ -267,7 +425,8 @@ function keepZones(
 ): void {
   for (const [index, reading] of readings.entries()) {
     const zone = compiled[index];
-    if (zone && reading.model) cacheZone({ reading, ...zone }, reading.model, key, cache, store);
+    // A zone with dynamic records is always read.
+    if (zone && reading.model && !reading.again) cacheZone({ reading, ...zone }, reading.model, key, cache, store);
   }
 }
 
@@ -280,26 +439,36 @@ function sourcesOf(
   readings: readonly ZoneReading[],
   {
     before,
+    others,
     cached,
     agreement,
     serials,
     store,
     signers,
+    postponed,
+    isUpdate,
   }: {
     readonly before: World | undefined;
+    /** The readings that are not those of `before`; undefined: it may be any. */
+    readonly others: readonly number[] | undefined;
     /** By the zone's file. */
     readonly cached: ReadonlyMap<string, CachedZone>;
     readonly agreement: Agreement;
     readonly serials: Map<string, SerialEntry>;
     readonly store: PartStore;
     readonly signers: SignersOptions;
+    readonly postponed: PostponedZones | undefined;
+    /** Whether only dynamic records were read. */
+    readonly isUpdate: boolean;
   },
 ): ZoneSource[] {
   const known = ({ model, summary }: ZoneReading): CompiledZone | undefined =>
     model ? undefined : before?.compiled.get(summary.file);
   // A new arena gets the parts of this generation only. The previous generation keeps its arena until it is replaced.
-  store.parts = new Set(readings.flatMap((reading) => known(reading)?.part ?? []));
-  return readings.map((reading): ZoneSource => {
+  const expected = readings.reduce((sum, { model }) => sum + (model ? likelyOctets(model.records) : 0), 0);
+  keepParts(store, () => readings.flatMap((reading) => known(reading)?.part ?? []), expected);
+  forgetOthers(postponed, readings);
+  const sourceOf = (reading: ZoneReading): ZoneSource => {
     const { summary, model, children, key } = reading;
     const compiled = known(reading);
     if (compiled) {
@@ -307,8 +476,34 @@ function sourcesOf(
       return { summary, children, serial, compiled };
     }
     const kept = cached.get(summary.file);
-    const signer = model && signerOf(model, before?.compiled.get(summary.file)?.signer?.state, signers);
-    const entry = agreement.next(model ?? mustBeKnown(kept, summary.file).content, signer?.epoch);
+    const last = before?.compiled.get(summary.file);
+    let signer = model && signerOf(model, postponed?.get(summary.file)?.signer.state ?? last?.signer?.state, signers);
+    // While the parent may have a DS, a zone is not served unsigned: its signatures are made now, however long it
+    // takes.
+    const mustBeSigned = last?.signer === undefined && signers.signedBefore(key) !== undefined;
+    const isLong = postponed !== undefined && !mustBeSigned && model && signer && takesLong(signer, model);
+    if (isUpdate && last && model) {
+      // Signatures of unchanged records are used again, so an update needs few.
+      if (isBeingSigned(postponed, summary) || (isLong === true && !hasSameTimes(signer, last.signer))) {
+        const message = `the signatures of ${formatName(summary.apex)} are being made: no update is possible meanwhile`;
+        signers.report.error('PH431', message, { file: summary.file }, 'send the update again later');
+        return { summary, children, serial: last.info.serial, compiled: last };
+      }
+    } else if (model && signer && postponed && isLong === true) {
+      const isSame = last?.signer !== undefined && isSameSteering(reading, before?.known.readings.get(summary.file));
+      // A change of services cannot wait.
+      if (isSame || last?.signer === undefined) postpone(postponed, model, signer, children);
+      if (isSame) {
+        store.added.push(last.part);
+        return { summary, children, serial: last.info.serial, compiled: last };
+      }
+      if (last?.signer === undefined) signer = undefined;
+    }
+    if (isLong !== true || isUpdate) postponed?.delete(summary.file);
+    const entry = entrySignedBy(
+      agreement.next(model ?? mustBeKnown(kept, summary.file).content, signer?.epoch),
+      signer?.entryKeys,
+    );
     serials.set(key, entry);
     const { serial } = entry;
     if (model) return { summary, children, serial, model, signer };
@@ -320,7 +515,37 @@ function sourcesOf(
       serial,
       compiled: { info: { ...info, serial }, apex: canonical(summary.apex), part, signer: undefined },
     };
-  });
+  };
+  if (!before || !others) return readings.map(sourceOf);
+  const sources = before.sources.slice();
+  for (const index of others) {
+    const reading = readings[index];
+    if (reading) sources[index] = sourceOf(reading);
+  }
+  return sources;
+}
+
+/** Whether the signatures of a zone are being made in the background. */
+function isBeingSigned(postponed: PostponedZones | undefined, { file }: ZoneSummary): boolean {
+  return postponed?.get(file)?.isDone === false;
+}
+
+/** Whether the signatures of the last load are used again. */
+function hasSameTimes(signer: ZoneSigner | undefined, last: ZoneSigner | undefined): boolean {
+  return (
+    signer !== undefined && signer.state.signedAt === last?.state.signedAt && signer.state.basis === last.state.basis
+  );
+}
+
+/** Removes postponed zones whose file is gone. */
+function forgetOthers(postponed: PostponedZones | undefined, readings: readonly ZoneReading[]): void {
+  if (!postponed || postponed.size === 0) return;
+  const files = new Set(readings.map(({ summary }) => summary.file));
+  for (const [file, { underWay }] of postponed) {
+    if (files.has(file)) continue;
+    underWay?.stop();
+    postponed.delete(file);
+  }
 }
 
 function mustBeKnown(zone: CachedZone | undefined, file: string): CachedZone {
@@ -347,16 +572,18 @@ function agreeOnSerials(
 ): Agreement {
   const inForce = before?.generation.serials;
   // The serials that secondaries may have seen.
-  const seen = (fleetSerials?.isServed === false ? undefined : (inForce ?? serials)) ?? savedSerials(settings, report);
+  const seen =
+    (fleetSerials?.isServed === false ? undefined : (inForce ?? serials)) ??
+    withUpdates(savedSerials(settings, report), settings, readings);
   const last = inForce ?? seen;
   if (!settings.fleet) {
     return { last, next: (model, epoch) => serialOf(model, seen, now(), epoch), entries: new Map() };
   }
   const entries = new Map<string, SerialEntry>();
   for (const { key, model } of fleetSerials ? readings : []) {
-    const entry = last[key];
+    const entry = last.get(key);
     if (model || !entry) continue;
-    const agreed = agreedEntry(key, entry, seen[key], fleetSerials?.known);
+    const agreed = agreedEntry(key, entry, seen.get(key), fleetSerials?.known);
     if (agreed !== entry) entries.set(key, agreed);
   }
   return {
@@ -366,10 +593,40 @@ function agreeOnSerials(
   };
 }
 
+/**
+ * The serials of the last run, also of updates that it served and whose serials a crash kept it from saving. The last
+ * difference of a zone tells the serial and the content; the journal tells a serial that may have been served.
+ */
+function withUpdates(saved: Serials, { updates, stateDir }: Settings, readings: readonly ZoneReading[]): Serials {
+  if (!updates) return saved;
+  const serials = new Map(saved);
+  for (const { key, summary } of readings) {
+    const { updatedSerial = 0, apex } = summary;
+    if (updatedSerial === 0) continue;
+    const before = saved.get(key);
+    let entry = before;
+    const last = lastDifference(historyPath(stateDir, apex));
+    if (last && last.digest !== '' && (!entry || isLaterSerial(last.to, entry.serial))) {
+      entry = { ...before, serial: last.to, digest: last.digest };
+    }
+    if (!entry || isLaterSerial(updatedSerial, entry.serial)) entry = { ...before, serial: updatedSerial, digest: '' };
+    if (entry !== before) serials.set(key, entry);
+  }
+  return serials;
+}
+
 function savedSerials({ stateDir }: Settings, report: Report): Serials {
   return readSerials(stateDir, (message) => {
     report.warning('PH382', message, { file: join(stateDir, 'serials.json') }, 'remove it, or restore it');
   });
+}
+
+/**
+ * Measurements of browsers change all the time, so an atlas that depends on them is not worth keeping. Neither is one
+ * without databases.
+ */
+function cacheForAtlas(cache: CacheFolders, measured: LatencyTable | undefined): CacheFolders {
+  return measured ? { ...cache, write: [] } : cache;
 }
 
 /** Keys are equal if the settings are equal, apart from the zones' files, which are compared one by one. */
@@ -377,19 +634,37 @@ function keysOf(
   settings: Settings,
   databases: readonly KnownDatabase[],
   measured: LatencyTable | undefined,
+  needsPlaces: boolean,
 ): { readonly settings: Buffer; readonly plan: Buffer } {
   const digests = databases.map(({ path, digest }) => [path, digest]);
   return {
     settings: serialize({ ...settings, zoneFiles: [] }),
-    plan: serialize([settings.regions, settings.geo, digests, measured]),
+    plan: serialize([settings.regions, settings.geo, digests, measured, needsPlaces]),
   };
 }
 
+function compareServices(
+  { readings, changed }: Pick<ConfigurationReading, 'readings' | 'changed'>,
+  before: World | undefined,
+): { readonly isSamePlan: boolean; readonly hasServices: boolean } {
+  const isSamePlan = before !== undefined && hasSamePlan(readings, before, changed);
+  const hasServices = isSamePlan ? before.hasServices : readings.some(({ summary }) => summary.services.length > 0);
+  return { isSamePlan, hasServices };
+}
+
 /** Whether the services and regions of all zones are those of the previous world. */
-function hasSamePlan(readings: readonly ZoneReading[], before: World): boolean {
-  const steering = ({ summary }: ZoneReading): boolean => summary.services.length > 0 || summary.regions.size > 0;
+function hasSamePlan(readings: readonly ZoneReading[], before: World, changed: readonly number[] | undefined): boolean {
+  const steering = ({ summary }: ZoneReading): boolean =>
+    summary.services.length > 0 || summary.regions.size > 0 || foreignServices(summary).length > 0;
+  if (changed) {
+    return changed.every((index) => {
+      const [now, then] = [readings[index], before.known.readings.items[index]];
+      if (!now || !then || steering(now) !== steering(then)) return false;
+      return !steering(now) || now.summary === then.summary || isSameSteering(now, then);
+    });
+  }
   const now = readings.filter(steering);
-  const then = [...before.known.readings.values()].filter(steering);
+  const then = before.known.readings.items.filter(steering);
   return (
     now.length === then.length &&
     now.every((reading, index) => reading.summary === then[index]?.summary || isSameSteering(reading, then[index]))
@@ -402,15 +677,17 @@ function isSameSteering({ summary }: ZoneReading, before: ZoneReading | undefine
   return before?.summary.file === summary.file && !hasTable && steeringText(summary) === steeringText(before.summary);
 }
 
-function steeringText({ services, regions, apex }: ZoneSummary): string {
-  return JSON.stringify([[...apex], services, regions], (key, value: unknown) =>
+function steeringText(summary: ZoneSummary): string {
+  const { services, regions, apex } = summary;
+  const led = foreignServices(summary).map(({ name }) => name);
+  return JSON.stringify([[...apex], services, regions, led], (key, value: unknown) =>
     key === 'place'
       ? undefined
       : value instanceof Map || value instanceof Set
         ? [...(value as Iterable<unknown>)]
         : value instanceof RegExp
           ? String(value)
-          : value,
+          : withoutSharedMap(value),
   );
 }
 
@@ -457,11 +734,13 @@ function readLatencyTables(
   const tables = new Map<string, LatencyTable>();
   const tried = new Set<string>();
   for (const { services, file } of zones) {
-    const below = settings.files === 'anywhere' ? undefined : dirname(file);
+    const folder = settings.files === 'anywhere' ? undefined : dirname(file);
     for (const step of services.flatMap((service) => service.steps)) {
       const path = traitsOf(step).table?.path;
       if (path === undefined || tried.has(path)) continue;
       tried.add(path);
+      // Only a template of pharos.yaml can name a file outside the folder of the zone.
+      const below = folder !== undefined && relative(folder, path).startsWith('..') ? undefined : folder;
       const builder = path === NO_TABLE ? createLatencyBuilder() : readLatencyFile(path, report, regions, below);
       if (!builder) continue;
       if (measured) overlay(builder, measured);

@@ -7,10 +7,13 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readRegularFile } from '../config/read-file.ts';
 import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
+import { withoutSharedMap } from '../steering/geo-step.ts';
 import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { soaSerial } from '../wire/rdata.ts';
 import { agreedSerial, type FleetSerials } from './agree-serial.ts';
+import { digestOfSets, type DynamicSet } from './journal/record-set.ts';
+import { changedEntries } from './layered-map.ts';
 import type { ZoneSummary } from './read/model.ts';
 import { rdataOf, type RecordStore, findSoaRow } from './read/record-store.ts';
 
@@ -18,18 +21,32 @@ import { rdataOf, type RecordStore, findSoaRow } from './read/record-store.ts';
  * By canonical apex (`nameKey`). The digest is empty if the file states the serial, which is kept so that `auto` rises
  * above it.
  */
-export type Serials = Readonly<Record<string, SerialEntry>>;
+export type Serials = ReadonlyMap<string, SerialEntry>;
 
 export type SerialEntry = {
   readonly serial: number;
   readonly digest: string;
   /** In a fleet: a digest of the content that is the same on every node. */
   readonly content?: string;
+  /** The keys to which the DS at the parent may refer, as `13/12345`. Absent if the zone is not signed. */
+  readonly keys?: readonly string[];
+  /** Of a zone that dynamic updates may change: the digest of what its files state. */
+  readonly files?: string;
 };
+
+/** The entry of a zone that is signed with these keys, as `13/12345`; undefined: it is not signed. */
+export function entrySignedBy(entry: SerialEntry, keys: readonly string[] | undefined): SerialEntry {
+  const { keys: before, ...rest } = entry;
+  if (before?.join() === keys?.join()) return entry;
+  return keys === undefined ? rest : { ...rest, keys };
+}
 
 /** A zone with its records or, for a zone from the cache, with the data that its serial depends on. */
 export type ZoneForSerial = ZoneSummary &
-  ({ readonly records: RecordStore } | { readonly contentDigest: string; readonly stated: number });
+  (
+    | { readonly records: RecordStore; readonly written?: RecordStore | undefined }
+    | { readonly contentDigest: string; readonly stated: number }
+  );
 
 /** Serial of the SOA as the file states it. */
 export function statedSerial(zone: ZoneForSerial): number {
@@ -64,7 +81,7 @@ export function serialOf(
   const stated = statedSerial(zone);
   if (epoch === undefined) return { serial: stated, digest: '' };
   const digest = signedDigest(String(stated), epoch);
-  const before = last[nameKey(zone.apex)];
+  const before = last.get(nameKey(zone.apex));
   if (before?.digest === digest) return before;
   return { serial: Math.max(stated, before === undefined ? 0 : before.serial + 1) >>> 0, digest };
 }
@@ -78,11 +95,20 @@ function signedDigest(content: string, epoch: string | undefined): string {
  * if the files' times did not advance.
  */
 export function nextSerial(zone: ZoneForSerial, last: Serials, nowSeconds: number, epoch?: string): SerialEntry {
-  const digest = signedDigest(digestOf(zone, LOCAL), epoch);
-  const before = last[nameKey(zone.apex)];
-  if (before?.digest === digest) return before;
-  const ofFiles = serialOfFiles(zone, nowSeconds, digestOf(zone, ELSEWHERE));
-  return { serial: Math.max((before?.serial ?? 0) + 1, ofFiles) >>> 0, digest };
+  const ofFiles = digestOfFiles(zone, LOCAL);
+  const digest = signedDigest(withSets(ofFiles, zone), epoch);
+  const before = last.get(nameKey(zone.apex));
+  const files = zone.isUpdated === true ? { files: ofFiles } : {};
+  if (before?.digest === digest) return files.files === before.files ? before : { ...before, ...files };
+  const serial = Math.max((before?.serial ?? 0) + 1, serialOfFiles(zone, nowSeconds, digestOf(zone, ELSEWHERE)));
+  return { serial: serial >>> 0, digest, ...files };
+}
+
+/** The entry of a zone after an update: `sets` are those of its journal. */
+export function updatedEntry(before: SerialEntry, serial: number, sets: Iterable<DynamicSet>): SerialEntry {
+  const { files } = before;
+  if (files === undefined) return { ...before, serial };
+  return { ...before, serial, digest: withSetsDigest(files, digestOfSets(sets)) };
 }
 
 export type FleetTime = {
@@ -100,7 +126,7 @@ export function fleetSerial(zone: ZoneForSerial, last: Serials, { nowSeconds, kn
   const content = signedDigest(elsewhere, epoch).slice(0, CONTENT_DIGITS);
   if (!zone.autoSerial) return { ...serialOf(zone, last, nowSeconds, epoch), content };
   const ofFiles = serialOfFiles(zone, nowSeconds, elsewhere);
-  const before = servedBefore(last[key], { digest, content });
+  const before = servedBefore(last.get(key), { digest, content });
   return { serial: agreedSerial({ content, before, known: known?.get(key) ?? NOTHING, ofFiles }), digest, content };
 }
 
@@ -168,8 +194,22 @@ export function contentDigest(zone: ZoneForSerial): string {
 }
 
 function digestOf(zone: ZoneForSerial, without: ReadonlySet<string>): string {
+  return withSets(digestOfFiles(zone, without), zone);
+}
+
+/** The digest of a zone by that of its files. */
+function withSets(files: string, { dynamic = [] }: ZoneForSerial): string {
+  return withSetsDigest(files, digestOfSets(dynamic.flatMap(({ set, state }) => (state === 'used' ? set : []))));
+}
+
+function withSetsDigest(files: string, sets: string): string {
+  return sets === '' ? files : createHash('sha256').update(`${files} ${sets}`).digest('hex').slice(0, 32);
+}
+
+function digestOfFiles(zone: ZoneForSerial, without: ReadonlySet<string>): string {
   if ('contentDigest' in zone) return zone.contentDigest;
-  const { records, services, apex } = zone;
+  const { services, apex, resolved = [] } = zone;
+  const records = zone.written ?? zone.records;
   const hash = createHash('sha256');
   const { count } = records;
   hash.update(apex).update(records.bytes.subarray(0, records.used));
@@ -177,8 +217,14 @@ function digestOf(zone: ZoneForSerial, without: ReadonlySet<string>): string {
     hash.update(new Uint8Array(column.buffer, column.byteOffset, count * column.BYTES_PER_ELEMENT));
   }
   const text = JSON.stringify(services, (key, value: unknown) =>
-    without.has(key) ? undefined : value instanceof Map ? [...(value as Map<unknown, unknown>)] : value,
+    without.has(key)
+      ? undefined
+      : value instanceof Map
+        ? [...(value as Map<unknown, unknown>)]
+        : withoutSharedMap(value),
   );
+  // Records of aliases are among the records.
+  for (const { kind, path } of resolved) if (kind === 'service') hash.update(` alias ${path.at(-1) ?? ''}`);
   return hash.update(text).digest('hex').slice(0, 32);
 }
 
@@ -192,17 +238,17 @@ export function readSerials(stateDir: string, warn: (message: string) => void): 
     const parsed: unknown = JSON.parse(
       readRegularFile(path, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8'),
     );
-    if (isSerials(parsed)) return parsed;
+    if (isSerials(parsed)) return new Map(Object.entries(parsed));
     throw new Error('it does not contain serials');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
       warn(`${path} cannot be read, so serials start from the files' times: ${(error as Error).message}`);
     }
-    return {};
+    return new Map();
   }
 }
 
-function isSerials(value: unknown): value is Serials {
+function isSerials(value: unknown): value is Readonly<Record<string, SerialEntry>> {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -214,7 +260,8 @@ function isSerials(value: unknown): value is Serials {
         isSerial(entry.serial) &&
         'digest' in entry &&
         typeof entry.digest === 'string' &&
-        (!('content' in entry) || typeof entry.content === 'string'),
+        (!('content' in entry) || typeof entry.content === 'string') &&
+        (!('keys' in entry) || (Array.isArray(entry.keys) && entry.keys.every((each) => typeof each === 'string'))),
     )
   );
 }
@@ -224,7 +271,49 @@ function isSerial(value: unknown): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
 }
 
-/** The content of the file. */
+/** The content of the file: JSON with a line per zone. */
 export function formatSerials(serials: Serials): string {
-  return `${JSON.stringify(serials, undefined, 1)}\n`;
+  return joined([...serials].map(([key, entry]) => lineOf(key, entry)));
+}
+
+function joined(all: readonly string[]): string {
+  return all.length === 0 ? '{}\n' : `{\n${all.join(',\n')}\n}\n`;
+}
+
+function lineOf(key: string, entry: SerialEntry): string {
+  return `${JSON.stringify(key)}: ${JSON.stringify(entry)}`;
+}
+
+/**
+ * A function that returns what `formatSerials` returns, as octets. It keeps them and replaces changed lines, because
+ * ten thousand strings are more garbage than all the rest of a reload.
+ */
+export function createSerialsText(): (serials: Serials) => Uint8Array {
+  let last: Serials | undefined;
+  let octets = Buffer.alloc(0);
+  /** Where the line of a zone begins, and its octets without the comma. */
+  let places = new Map<string, readonly [at: number, octets: number]>();
+
+  const replaceLines = (before: Serials, serials: Serials): boolean => {
+    const changed = [...changedEntries(before, serials)].map(([key, entry]) => ({ key, line: lineOf(key, entry) }));
+    if (!changed.every(({ key, line }) => places.get(key)?.[1] === Buffer.byteLength(line))) return false;
+    for (const { key, line } of changed) octets.write(line, places.get(key)?.[0] ?? 0);
+    return true;
+  };
+  return (serials) => {
+    if (!last || last.size !== serials.size || !replaceLines(last, serials)) {
+      const lines: string[] = [];
+      places = new Map();
+      let at = 2;
+      for (const [key, entry] of serials) {
+        const length = Buffer.byteLength(lines[lines.push(lineOf(key, entry)) - 1] ?? '');
+        places.set(key, [at, length]);
+        at += length + 2;
+      }
+      octets = Buffer.from(joined(lines));
+    }
+    last = serials;
+    // A write of the last text may still wait for the disk.
+    return Uint8Array.from(octets);
+  };
 }

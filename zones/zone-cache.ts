@@ -26,7 +26,7 @@ import { contentDigest, statedSerial, type ZoneForSerial } from './serials.ts';
  * The format of the content. Raise it whenever the image of a zone or `ZoneReading` changes; the key has the version of
  * Pharos too. A unit test compares the part of an entry with this number.
  */
-export const ZONE_FORMAT = 2;
+export const ZONE_FORMAT = 4;
 
 /** A zone takes some 120 octets per record. */
 const ZONES: CacheKind = { kind: 'zone', keep: 4 };

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { startServer } from '../../test/support/server-process.ts';
 import { STATIC } from '../world.ts';
 import type { Peer } from './peer.ts';
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { startServer } from '../../test/support/server-process.ts';
 import type { Peer } from './peer.ts';
 
 /** It returns no real answers, so they are not checked. */

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Continent } from '../../config/settings.ts';
-import { findProgram, freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { findProgram, startServer } from '../../test/support/server-process.ts';
 import { CONTINENT_CODES, DEFAULT_REGION, masterFile, REGIONS, TTL, WEIGHTS, WORLD, type Zone } from '../world.ts';
 import { hasKind, type Files, type Peer } from './peer.ts';
 

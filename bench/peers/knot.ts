@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Continent } from '../../config/settings.ts';
-import { findProgram, freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { findProgram, startServer } from '../../test/support/server-process.ts';
 import {
   CONTINENT_CODES,
   DEFAULT_REGION,
@@ -14,13 +15,14 @@ import {
   type SteeredKind,
   type Zone,
 } from '../world.ts';
-import { hasKind, type Files, type Peer } from './peer.ts';
+import { hasKind, isSigned, type Files, type Peer } from './peer.ts';
 
 /** Knot with mod-geoip, which has no health checks. */
 export const knot: Peer = {
   name: 'Knot',
   kinds: ['static', 'geo', 'weighted'],
   transports: ['udp', 'tcp'],
+  signs: true,
   version: () => {
     const program = findProgram('knotd');
     if (program === undefined) return undefined;
@@ -36,6 +38,11 @@ export const knot: Peer = {
       writeFileSync(join(folder, 'zones', `${zone.name}.zone`), masterFile(zone, WWW));
       if (zone.kind === 'geo') writeFileSync(join(folder, 'geo.conf'), geoMap(zone));
       if (zone.kind === 'weighted') writeFileSync(join(folder, 'weighted.conf'), weights(zone));
+    }
+    // mod-geoip signs when it starts, with keys that exist.
+    for (const { name } of zones.filter(isSigned)) {
+      const wanted = ['algorithm=ECDSAP256SHA256', 'ksk=yes', 'zsk=yes'];
+      execFileSync(findProgram('keymgr') ?? 'keymgr', ['-c', join(folder, 'knot.conf'), name, 'generate', ...wanted], { stdio: 'ignore' }); // prettier-ignore
     }
     const names = zones.map(({ name }) => name);
     return await startServer(findProgram('knotd') ?? 'knotd', ['-c', join(folder, 'knot.conf')], port, names);
@@ -81,9 +88,12 @@ ${hasKind(zones, 'geo') ? geo : ''}${hasKind(zones, 'weighted') ? weighted : ''}
     file: "%s.zone"
     zonefile-load: whole
     journal-content: none
-zone:
+${zones.some(isSigned) ? 'policy:\n  - id: by-hand\n    manual: on\n' : ''}zone:
 ${zones
-  .map(({ kind, name }) => `  - domain: ${name}\n${kind === 'static' ? '' : `    module: mod-geoip/${kind}\n`}`)
+  .map(
+    (zone) =>
+      `  - domain: ${zone.name}\n${zone.kind === 'static' ? '' : `    module: mod-geoip/${zone.kind}\n`}${isSigned(zone) ? '    dnssec-signing: on\n    dnssec-policy: by-hand\n' : ''}`,
+  )
   .join('')}`;
 }
 

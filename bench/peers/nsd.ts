@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findProgram, freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { findProgram, startServer } from '../../test/support/server-process.ts';
 import { masterFile, type Zone } from '../world.ts';
 import type { Files, Peer } from './peer.ts';
 

@@ -11,6 +11,8 @@ export type Peer = {
   /** Limit for static zones; larger ones are measured only with the other servers. Undefined: no limit. */
   readonly maxNames?: number;
   readonly transports: readonly Transport[];
+  /** Whether it can sign steered zones. */
+  readonly signs?: boolean;
   /** Its version and set-up in one line. Undefined if it is not installed. */
   version(): string | undefined;
   /** Writes its configuration for these zones into `folder` and starts it with one answering thread. */
@@ -27,11 +29,16 @@ export type Files = {
   readonly tls: { readonly cert: string; readonly key: string };
 };
 
-export function canServe({ kinds, maxNames = Infinity }: Peer, zone: Zone): boolean {
+export function canServe({ kinds, maxNames = Infinity, signs = false }: Peer, zone: Zone): boolean {
+  if (isSigned(zone) && !signs) return false;
   return kinds.includes(zone.kind) && (zone.kind !== 'static' || zone.names <= maxNames);
 }
 
 /** Whether a zone of this kind must be configured. */
 export function hasKind(zones: readonly Zone[], kind: Zone['kind']): boolean {
   return zones.some((zone) => zone.kind === kind);
+}
+
+export function isSigned(zone: Zone): boolean {
+  return zone.kind !== 'static' && zone.isSigned === true;
 }

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { readVersion } from '../../cli/version.ts';
-import { freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { startServer } from '../../test/support/server-process.ts';
+import { INSTALLED, installedEnvironment } from '../installed.ts';
 import {
   CHAIN_WITHIN_MS,
   chainVips,
@@ -20,20 +20,21 @@ import {
 } from '../world.ts';
 import type { Files, Peer } from './peer.ts';
 
-/** This project, as `pharos serve` runs it; steered VIPs have a TCP check. */
+/** This project, as bin/pharos runs it where it is installed: from dist/. Steered VIPs have a TCP check. */
 export const pharos: Peer = {
   name: 'Pharos',
   kinds: ['static', 'geo', 'weighted', 'chain'],
   transports: ['udp', 'tcp', 'tls'],
+  signs: true,
   version: () => `Pharos ${readVersion()}, Node.js ${process.versions.node}`,
   async start(folder, zones, { healthPort, tls }) {
     const [port, tlsPort] = [await freePort(), await freePort()];
     const file = writePharosConfiguration(folder, port, healthPort, zones, { ...tls, port: tlsPort });
-    const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-    // As in bin/pharos: compiled code is cached, so TypeScript costs no time and no memory.
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
     const names = zones.map(({ name }) => name);
-    return { ...(await startServer(process.execPath, [main, 'serve', file], port, names, env)), tlsPort };
+    return {
+      ...(await startServer(process.execPath, [INSTALLED, 'serve', file], port, names, installedEnvironment())),
+      tlsPort,
+    };
   },
 };
 
@@ -69,7 +70,7 @@ export function writePharosConfiguration(
     if (zone.kind === 'chain') writeFileSync(join(folder, 'rtt.csv'), latencyTable());
     const lines = isStatic
       ? [`zone: ${zone.name}`, `include: [${zone.name}.db]`, '']
-      : steeredZone(zone.name, zone.kind);
+      : steeredZone(zone.name, zone.kind, zone.isSigned === true);
     writeFileSync(join(folder, `${zone.name}.yaml`), lines.join('\n'));
   }
   return file;
@@ -100,10 +101,11 @@ const SERVICES: Record<SteeredKind, () => Service> = {
   }),
 };
 
-function steeredZone(name: string, kind: SteeredKind): string[] {
+function steeredZone(name: string, kind: SteeredKind, isSigned: boolean): string[] {
   const { vips, steer } = SERVICES[kind]();
   return [
     `zone: ${name}`,
+    `dnssec: ${String(isSigned)}`,
     'ttl: 300',
     'nameservers: [ns1]',
     'soa: { contact: hostmaster, negative_ttl: 60 }',

@@ -4,33 +4,44 @@
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { createReport, type Report } from '../../config/diagnostics.ts';
+import { createReport, hasErrors, type Report } from '../../config/diagnostics.ts';
 import { MAX_TEXT_OCTETS } from '../../config/limits.ts';
 import { readRegularFile } from '../../config/read-file.ts';
 import { formatName, nameKey, ROOT, type Name } from '../../wire/name.ts';
 import { parsePeriod } from '../../wire/rdata/text.ts';
+import { soaMinimum } from '../../wire/rdata.ts';
+import { TYPE } from '../../wire/types.ts';
 import { readMasterFile } from '../../zones/read/master-file.ts';
-import { createRecordStore, ownerOf, rdataOf, recordTtl } from '../../zones/read/record-store.ts';
+import {
+  createRecordStore,
+  ownerOf,
+  rdataOf,
+  recordTtl,
+  recordType,
+  type RecordStore,
+} from '../../zones/read/record-store.ts';
 import { createDraft, type ZoneDraft } from './draft.ts';
 import { addRecords } from './from-bind.ts';
 import { addDynamic } from './gdnsd-service.ts';
 import { readSource, wholeName } from './values.ts';
 import { hashOf, readVscf, stringOf, VscfError, type VscfHash } from './vscf.ts';
 
-/** gdnsd.config(5): zones_default_ttl and min_ttl. */
-const DEFAULT_TTL_SECONDS = 86_400;
-const MIN_TTL_SECONDS = 5;
+/** gdnsd.config(5): defaults of options. */
+const DEFAULTS = { zones_default_ttl: 86_400, min_ttl: 5, max_ttl: 3_600_000, max_ncache_ttl: 10_800 } as const;
 
 /** DYNA and DYNC are read as records of this private type (RFC 6895 3.1), with their text as data. */
 const DYNAMIC_TYPE = 65_410;
 
-/** `path` is the configuration or its folder. Returns the zone `apex`, or every zone of the folder `zones`. */
-export function fromGdnsd(path: string, apex: Name | undefined, report: Report): ZoneDraft[] {
+/**
+ * `path` is the configuration or its folder. Returns the zone `apex`, or every zone of the folder `zones` but those
+ * with mistakes: one after the other, so that they are not in memory at once.
+ */
+export function* fromGdnsd(path: string, apex: Name | undefined, report: Report): Generator<ZoneDraft> {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
   const folder = isFolder ? path : dirname(path);
   const file = isFolder ? join(path, 'config') : path;
   const config = readConfig(file, report);
-  if (!config) return [];
+  if (!config) return;
   const zones = zoneFiles(join(folder, 'zones'));
   const wanted = zones.filter(({ zone }) => !apex || nameKey(zone) === nameKey(apex));
   if (wanted.length === 0) {
@@ -39,7 +50,10 @@ export function fromGdnsd(path: string, apex: Name | undefined, report: Report):
     const hint = names === '' ? 'zone files must be there, named like their zones' : `it has ${names}`;
     report.error('PH502', `no file for ${asked} in ${join(folder, 'zones')}`, { file }, hint);
   }
-  return wanted.flatMap(({ path: zoneFile, zone }) => readZone(zoneFile, zone, config, report));
+  for (const { path: zoneFile, zone } of wanted) {
+    const draft = readZone(zoneFile, zone, config, report);
+    if (draft) yield draft;
+  }
 }
 
 function readConfig(file: string, report: Report): VscfHash | undefined {
@@ -72,35 +86,58 @@ function zoneFiles(folder: string): { readonly path: string; readonly zone: Name
   });
 }
 
-function readZone(path: string, zone: Name, config: VscfHash, report: Report): ZoneDraft[] {
+function readZone(path: string, zone: Name, config: VscfHash, report: Report): ZoneDraft | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'pharos-import-'));
   try {
     const originals = new Map<string, string>();
     const copy = rewrite(path, zone, folder, originals);
     const options = hashOf(config.get('options'));
+    const option = (name: keyof typeof DEFAULTS): number => Number(stringOf(options.get(name)) ?? DEFAULTS[name]);
     const store = createRecordStore();
-    const defaultTtlSeconds = Number(stringOf(options.get('zones_default_ttl')) ?? DEFAULT_TTL_SECONDS);
+    const defaultTtlSeconds = option('zones_default_ttl');
     const own = createReport();
     readMasterFile({ path: copy, origin: zone, defaultTtlSeconds, store, report: own, dialect: 'gdnsd' });
     for (const each of own.diagnostics) {
       const file = originals.get(each.place.file) ?? each.place.file;
       report.diagnostics.push({ ...each, place: { ...each.place, file } });
     }
+    if (hasErrors(own.diagnostics)) return undefined;
     store.files.forEach((file, index) => (store.files[index] = originals.get(file) ?? file));
     const draft = createDraft(zone, `gdnsd, ${path}`);
+    const [least, most] = [option('min_ttl'), option('max_ttl')];
+    const limited = (seconds: number): number => Math.min(most, Math.max(least, seconds));
+    limitTtls(store, limited, option('max_ncache_ttl'));
     addRecords(draft, store, (row) => store.type[row] === DYNAMIC_TYPE);
-    const least = Number(stringOf(options.get('min_ttl')) ?? MIN_TTL_SECONDS);
     for (let row = 0; row < store.count; row++) {
       if (store.type[row] !== DYNAMIC_TYPE) continue;
       const [reference = '', min] = Buffer.from(rdataOf(store, row)).toString('utf8').split(' ');
-      const maxSeconds = recordTtl(store, row);
+      const written = recordTtl(store, row);
+      const maxSeconds = limited(written);
       const stated = min === undefined ? undefined : parsePeriod(min);
-      const minSeconds = Math.min(maxSeconds, Math.max(least, stated ?? Math.floor(maxSeconds / 2)));
+      const minSeconds = Math.min(maxSeconds, Math.max(least, stated ?? Math.floor(written / 2)));
       addDynamic({ reference, minSeconds, maxSeconds }, { draft, owner: ownerOf(store, row).slice(), config });
     }
-    return [draft];
+    return draft;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Static records get the TTL that gdnsd serves: within `min_ttl` and `max_ttl`. Of an SOA, the minimum is within
+ * `min_ttl` and `max_ncache_ttl`, and the TTL is not above it.
+ */
+function limitTtls(store: RecordStore, limited: (seconds: number) => number, maxNegativeTtl: number): void {
+  for (let row = 0; row < store.count; row++) {
+    const type = recordType(store, row);
+    if (type === DYNAMIC_TYPE) continue;
+    const ttlSeconds = limited(recordTtl(store, row));
+    store.ttlSeconds[row] = ttlSeconds;
+    if (type !== TYPE.SOA) continue;
+    const rdata = rdataOf(store, row);
+    const minimum = Math.min(maxNegativeTtl, limited(soaMinimum(rdata)));
+    new DataView(rdata.buffer, rdata.byteOffset).setUint32(rdata.length - 4, minimum);
+    store.ttlSeconds[row] = Math.min(ttlSeconds, minimum);
   }
 }
 

@@ -2,6 +2,7 @@
  * gdnsd's service_types as checks.
  */
 import { note, type DraftValue, type ZoneDraft } from './draft.ts';
+import { fieldsOf } from './values.ts';
 import { hashOf, stringOf, stringsOf, type VscfHash } from './vscf.ts';
 
 /** gdnsd.config(5), SERVICE_TYPES. */
@@ -19,9 +20,22 @@ export function checkFor(draft: ZoneDraft, types: readonly string[], config: Vsc
       note(draft, 'changed', undefined, 'the service_type down has no equivalent check: use pharos down');
     return name !== 'up' && name !== 'down' && define(draft, name, hashOf(config.get('service_types')));
   });
+  return joined(draft, names);
+}
+
+/** `all_of` has no push checks, which nothing probes. */
+function joined(draft: ZoneDraft, names: readonly string[]): DraftValue | undefined {
+  const isPush = (name: string): boolean => fieldsOf(draft.checks.get(name))['type'] === 'push';
   const [only, ...more] = names;
   if (only === undefined) return undefined;
-  return more.length === 0 ? only : { all_of: names };
+  if (more.length === 0) return only;
+  const probed = names.filter((name) => !isPush(name));
+  if (probed.length === names.length) return { all_of: [...names] };
+  const kept = probed.length > 0 ? probed : [only];
+  const advice = probed.length > 0 ? 'only the others are checked' : `report the worst of them as ${only}`;
+  const text = `the service_types ${names.join(' and ')} together, of which ${names.filter(isPush).join(' and ')} read files: ${advice}`;
+  note(draft, 'changed', undefined, text);
+  return joined(draft, kept);
 }
 
 function define(draft: ZoneDraft, name: string, types: VscfHash): boolean {

@@ -1,6 +1,8 @@
 /**
  * The maps of gdnsd's geoip plugin as a `geo` or `nearest` step.
  */
+import { isCountry } from '../../geo/countries.ts';
+import { areaOf } from '../../geo/location.ts';
 import { note, type DraftValue } from './draft.ts';
 import type { Resolving } from './gdnsd-resources.ts';
 import { continentKey } from './geo-keys.ts';
@@ -55,8 +57,7 @@ function geoStep(name: string, map: VscfHash, datacenters: readonly string[], co
     if (value === 'auto') {
       note(draft, 'changed', owner, `${path} is auto in a map with lists: it gets the datacenters in their order`);
     }
-    if (key === undefined) note(draft, 'dropped', owner, `${path} of the map ${name}: not a key of geo`);
-    else if (list.length === 0) note(draft, 'dropped', owner, `${path} of the map ${name}: its list is empty`);
+    if (key === undefined) note(draft, 'dropped', owner, `${path} of the map ${name}: ${whyNot(path)}`);
     else geo.set(key, list);
   };
   const walk = (value: Vscf, path: readonly string[]): void => {
@@ -75,16 +76,35 @@ function geoStep(name: string, map: VscfHash, datacenters: readonly string[], co
   if (!geo.has('default')) geo.set('default', datacenters);
   // gdnsd only answers with datacenters of the list: if all are down, with the first one. `fence` also excludes all
   // others.
-  const isShort = [...geo.values()].some((list) => datacenters.some((dc) => !list.includes(dc)));
-  const lists = [...geo].map(([key, list]): [string, DraftValue] => [key, list.length === 1 ? (list[0] ?? '') : list]);
+  const isShort = [...geo.values()].some((list) => list.length > 0 && datacenters.some((dc) => !list.includes(dc)));
+  // An empty list means that clients there get no answer.
+  const lists = [...geo].map(([key, list]): [string, DraftValue] => {
+    const [first] = list;
+    if (first === undefined) return [key, 'none'];
+    return [key, list.length === 1 && first !== 'none' ? first : list];
+  });
   return isShort ? { geo: Object.fromEntries(lists), fence: true } : { geo: Object.fromEntries(lists) };
 }
 
-/** Continent, country, subdivision; undefined for the deeper levels, which are cities. */
-function keyOf(path: readonly string[]): string | undefined {
-  const [continent = '', country, subdivision, ...more] = path;
-  if (more.length > 0 || (subdivision !== undefined && !/^[A-Z0-9]{1,3}$/i.test(subdivision))) return undefined;
-  if (country === undefined) return continentKey(continent);
-  if (!/^[A-Z]{2}$/i.test(country)) return undefined;
-  return subdivision === undefined ? country.toUpperCase() : `${country}-${subdivision}`.toUpperCase();
+/**
+ * Continent, country, subdivision, city. gdnsd finds a city below its country too, whatever the subdivision. Undefined
+ * for other codes in place of a country, and for a subdivision of a subdivision.
+ */
+function keyOf([continent = '', code, ...names]: readonly string[]): string | undefined {
+  if (code === undefined) return continentKey(continent);
+  const country = code.toUpperCase();
+  if (!isCountry(country)) return names.length === 0 ? areaOf(country) : undefined;
+  const [first] = names;
+  const subdivision = first !== undefined && /^[A-Z0-9]{1,3}$/i.test(first) ? first.toUpperCase() : undefined;
+  const place = subdivision === undefined ? country : `${country}-${subdivision}`;
+  const [city, ...more] = subdivision === undefined ? names : names.slice(1);
+  if (city === undefined) return place;
+  return more.length > 0 || /^[A-Z0-9]{1,3}$/i.test(city) ? undefined : `${place}/${city}`;
+}
+
+/** MaxMind has A1, A2 and O1 beside the countries of ISO 3166. */
+function whyNot(path: string): string {
+  const [, country, subdivision] = path.split(' ');
+  const isOther = country !== undefined && subdivision === undefined && !isCountry(country.toUpperCase());
+  return isOther ? 'not a country' : 'not a key of geo';
 }

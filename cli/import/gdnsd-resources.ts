@@ -17,6 +17,10 @@ export type Group = {
   /** Several VIPs per answer. */
   readonly multi: boolean;
   readonly serviceTypes: readonly string[];
+  /** Addresses that are down are answered too. */
+  readonly ignoresHealth?: boolean;
+  /** It is another resource, which answers with names. */
+  readonly answersNames?: boolean;
   /** The share of the weight that must be up for the group to count as up. */
   readonly threshold: number | undefined;
 };
@@ -65,10 +69,12 @@ export function groupFrom(plugin: string, value: Vscf, inherited: VscfHash, cont
     case 'simplefo':
       return { ...base, step: 'failover' };
     case 'multifo':
-      if (stringOf(parameters.get('ignore_health')) === 'true') {
-        note(draft, 'changed', owner, 'ignore_health is not kept: addresses that are down are not in answers');
-      }
-      return { ...base, step: 'all', threshold };
+      return {
+        ...base,
+        step: 'all',
+        threshold,
+        ignoresHealth: stringOf(parameters.get('ignore_health'))?.toLowerCase() === 'true',
+      };
     case 'weighted':
       if (multi) note(draft, 'changed', owner, 'multi: answers have all addresses, in a random order by weight');
       return { ...base, step: 'weighted', multi, threshold };

@@ -2,6 +2,7 @@
  * Location codes of other systems as keys of a `geo` step.
  */
 import { MAX_WEIGHT } from '../../config/limits.ts';
+import { isCountry } from '../../geo/countries.ts';
 
 const CONTINENTS: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -25,7 +26,7 @@ export function placeKey(code: string): string | undefined {
   const [continent = '', country, subdivision, more] = code.toUpperCase().split('-');
   if (more !== undefined || continentKey(continent) === undefined) return undefined;
   if (country === undefined) return continentKey(continent);
-  if (!/^[A-Z]{2}$/.test(country)) return undefined;
+  if (!isCountry(country)) return undefined;
   if (subdivision === undefined) return country;
   return /^[A-Z0-9]{1,3}$/.test(subdivision) ? `${country}-${subdivision}` : undefined;
 }

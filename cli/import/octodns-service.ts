@@ -2,15 +2,24 @@
  * octoDNS records with `dynamic` or `geo` as services: a pool is a region, a rule a key of a `geo` step.
  */
 import type { Name } from '../../wire/name.ts';
-import { addService, note, type DraftValue, type ServiceDraft, type VipDraft, type ZoneDraft } from './draft.ts';
+import {
+  addCheck,
+  addService,
+  note,
+  type DraftValue,
+  type ServiceDraft,
+  type VipDraft,
+  type ZoneDraft,
+} from './draft.ts';
 import { fitWeights, placeKey } from './geo-keys.ts';
 import { presentation } from './octodns-values.ts';
-import { fieldsOf, listOf, numberOf, targetName, textOf, type Fields } from './values.ts';
+import { fieldsOf, listOf, numberOf, oneOrList, targetName, textOf, type Fields } from './values.ts';
 
 /** A record of a type that Pharos steers, as written in the file. */
 export type SteeredRecord = { readonly type: 'A' | 'AAAA' | 'CNAME'; readonly ttl: number; readonly fields: Fields };
 
-type Member = { readonly value: string; readonly weight: number };
+/** `isTrusted`: it is always up. */
+type Member = { readonly value: string; readonly weight: number; readonly isTrusted?: boolean };
 type Plan = {
   /** Values by pool, in the file's order. */
   readonly pools: ReadonlyMap<string, readonly Member[]>;
@@ -89,11 +98,10 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
       const value = presentation(type, member['value']);
       const status = textOf(member['status']) ?? 'obey';
       if (value === undefined) return [];
-      if (status !== 'obey') {
-        const way = status === 'down' ? 'pharos down' : 'pharos up';
-        note(draft, 'changed', owner, `${value} has the status ${status}: in Pharos it is checked; use ${way}`);
+      if (status === 'down') {
+        note(draft, 'changed', owner, `${value} has the status down: in Pharos it is checked; use pharos down`);
       }
-      return [{ value, weight: numberOf(member['weight']) ?? 1 }];
+      return [{ value, weight: numberOf(member['weight']) ?? 1, isTrusted: status === 'up' }];
     });
     pools.set(name, members);
   }
@@ -116,7 +124,7 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
       else if (geo[key] !== undefined) note(draft, 'dropped', owner, `a second rule for ${key}, which never applies`);
       else if (isShadowed(key, codes, geo)) {
         note(draft, 'dropped', owner, `the rule for ${key}: in octoDNS an earlier rule for a larger place applies`);
-      } else geo[key] = listed(chain.map(targetName));
+      } else geo[key] = oneOrList(chain.map(targetName));
     }
   }
   return { pools, geo, values };
@@ -168,11 +176,6 @@ function geoPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRecord,
   return { pools, geo, values: [] };
 }
 
-function listed(names: readonly string[]): DraftValue {
-  const [first] = names;
-  return names.length === 1 && first !== undefined ? first : [...names];
-}
-
 function vipsOf(
   draft: ZoneDraft,
   owner: Name,
@@ -205,11 +208,17 @@ function vipsOf(
       const lost = more.length > 0 ? `; left out: ${more.join(', ')}` : '';
       note(draft, 'changed', owner, `every VIP gets the ${type} without rules${lost}`);
     }
+    const both = columns.flatMap(({ members }) => members[at] ?? []);
+    const isTrusted = both.every((member) => member.isTrusted);
+    if (!isTrusted && both.some((member) => member.isTrusted)) {
+      note(draft, 'changed', owner, `A and AAAA of ${pool} have different statuses: the VIP is checked`);
+    }
     return {
       name: size === 1 ? region : `${region}-${at + 1}`,
       region,
       ...published,
       ...(isEven ? {} : { weight: weights[at] ?? 1 }),
+      ...(isTrusted ? { check: 'none' } : {}),
     };
   });
 }
@@ -247,10 +256,7 @@ function checkOf(draft: ZoneDraft, fields: Fields): string | undefined {
           ...(number === (kind === 'http' ? 80 : 443) ? {} : { port: number }),
           status: 200,
         };
-  const known = [...draft.checks].find(([, each]) => JSON.stringify(each) === JSON.stringify(check));
-  if (known) return known[0];
-  const name = draft.checks.size === 0 ? kind : `${kind}-${draft.checks.size + 1}`;
-  draft.checks.set(name, check);
+  const name = addCheck(draft, kind, check);
   if (hostName === undefined && kind !== 'http' && kind !== 'tcp') {
     note(draft, 'changed', undefined, `the check ${name} has no host: it accepts any certificate (insecure)`);
   }

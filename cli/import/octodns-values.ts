@@ -61,10 +61,15 @@ function whole(name: string): string {
   return name.endsWith('.') ? name : `${name}.`;
 }
 
-/** octoDNS escapes semicolons only. Text over 255 octets is split into several strings. */
+/**
+ * octoDNS escapes semicolons only. Of a text that begins with a quote it removes the first and the last character, and
+ * it joins pieces at `" "`. Text over 255 octets is split into several strings.
+ */
 function textValue(value: unknown): string | undefined {
-  const text = textOf(value)?.replaceAll('\\;', ';');
-  if (text === undefined) return undefined;
+  const written = textOf(value);
+  if (written === undefined) return undefined;
+  const bare = written.startsWith('"') ? written.slice(1, -1) : written;
+  const text = bare.replaceAll('" "', '').replaceAll('\\;', ';');
   const octets = Buffer.from(text, 'utf8');
   const parts = Array.from({ length: Math.max(1, Math.ceil(octets.length / 255)) }, (_, at) =>
     octets.subarray(at * 255, at * 255 + 255),

@@ -9,6 +9,6 @@ export const ALIAS_TTL_SECONDS = 60;
 
 /** The note for an alias that cannot be imported: the reason, and the remedy. */
 export function aliasMessage(type: number, alias: Name): string {
-  const why = 'a CNAME is not allowed here, and Pharos does not resolve addresses for an answer';
+  const why = 'a CNAME is not allowed here, and a VIP has addresses, which Pharos does not look up';
   return `${typeText(type)} alias of ${formatName(alias)}: ${why}; give the addresses, with a check`;
 }

@@ -15,7 +15,7 @@ export type Policy =
   | { readonly kind: 'geolocation'; readonly key: string }
   | { readonly kind: 'failover'; readonly primary: boolean }
   | { readonly kind: 'geoproximity'; readonly region: string; readonly at: string | undefined; readonly bias: number }
-  | { readonly kind: 'cidr'; readonly location: string };
+  | { readonly kind: 'cidr'; readonly collection: string; readonly location: string };
 
 export type RecordSet = {
   readonly owner: Name;
@@ -25,10 +25,16 @@ export type RecordSet = {
   /** In presentation format. */
   readonly values: readonly string[];
   readonly alias: Name | undefined;
+  /** The service of this zone that the alias leads to, for a VIP that is this service. */
+  readonly service?: { readonly name: Name; readonly answersNames: boolean } | undefined;
   /** `SetIdentifier`. */
   readonly id: string;
   readonly policy: Policy;
   readonly healthCheck: string | undefined;
+  /** `EvaluateTargetHealth` of an alias. */
+  readonly evaluatesTarget: boolean;
+  /** The traffic policy instance for which Route 53 made the set. */
+  readonly instance: string | undefined;
 };
 
 /** Reads one set. Returns undefined and adds a note if it has no valid name or type. */
@@ -47,10 +53,8 @@ export function readSet(value: unknown, draft: ZoneDraft): RecordSet | undefined
     );
     return undefined;
   }
-  if (fields['TrafficPolicyInstanceId'] !== undefined) {
-    note(draft, 'changed', owner, 'made by a traffic policy: this file has only its result');
-  }
-  const alias = textOf(fieldsOf(fields['AliasTarget'])['DNSName']);
+  const target = fieldsOf(fields['AliasTarget']);
+  const alias = textOf(target['DNSName']);
   return {
     owner,
     type,
@@ -63,6 +67,8 @@ export function readSet(value: unknown, draft: ZoneDraft): RecordSet | undefined
     id: textOf(fields['SetIdentifier']) ?? '',
     policy: policyOf(fields),
     healthCheck: textOf(fields['HealthCheckId']),
+    evaluatesTarget: textOf(target['EvaluateTargetHealth']) === 'true',
+    instance: textOf(fields['TrafficPolicyInstanceId']),
   };
 }
 
@@ -79,11 +85,15 @@ function policyOf(fields: Fields): Policy {
   if (fields['MultiValueAnswer'] === true) return { kind: 'multivalue' };
   if (Object.keys(geo).length > 0) return { kind: 'geolocation', key: geoKey(geo) };
   if (Object.keys(near).length > 0) return proximityOf(near);
-  if (Object.keys(cidr).length > 0) return { kind: 'cidr', location: textOf(cidr['LocationName']) ?? '*' };
+  if (Object.keys(cidr).length > 0) {
+    const collection = textOf(cidr['CollectionId']) ?? '';
+    return { kind: 'cidr', collection, location: textOf(cidr['LocationName']) ?? '*' };
+  }
   return { kind: 'simple' };
 }
 
-function geoKey(geo: Fields): string {
+/** The fields of a `GeoLocation` as a key of `geo`. */
+export function geoKey(geo: Fields): string {
   const continent = textOf(geo['ContinentCode']);
   const country = textOf(geo['CountryCode']);
   const subdivision = textOf(geo['SubdivisionCode']);
@@ -92,7 +102,8 @@ function geoKey(geo: Fields): string {
   return subdivision === undefined ? country : `${country}-${subdivision}`;
 }
 
-function proximityOf(near: Fields): Policy {
+/** The fields of a `GeoProximityLocation`. */
+export function proximityOf(near: Fields): Policy {
   const coordinates = fieldsOf(near['Coordinates']);
   const latitude = textOf(coordinates['Latitude']);
   const longitude = textOf(coordinates['Longitude']);

@@ -7,7 +7,7 @@ import { faultOf, readRegularFile } from '../../config/read-file.ts';
 import { NameError, parseName, ROOT, type Name } from '../../wire/name.ts';
 import { parseRdataText, RdataError } from '../../wire/rdata.ts';
 import { typeText } from '../../wire/types.ts';
-import { addDraftRecord, note, type ZoneDraft } from './draft.ts';
+import { addDraftRecord, note, type DraftValue, type ZoneDraft } from './draft.ts';
 
 export type Fields = { readonly [key: string]: unknown };
 
@@ -72,11 +72,24 @@ export function addText(
   text: string,
   origin: Name = ROOT,
 ): void {
+  const rdata = readData(draft, owner, type, text, origin);
+  if (rdata) addDraftRecord(draft, owner, type, ttlSeconds, rdata);
+}
+
+/** Reads a value in presentation format. A mistake in it becomes a note. Names in it are absolute. */
+export function readData(
+  draft: ZoneDraft,
+  owner: Name,
+  type: number,
+  text: string,
+  origin: Name = ROOT,
+): Uint8Array | undefined {
   try {
-    addDraftRecord(draft, owner, type, ttlSeconds, parseRdataText(type, text, origin));
+    return parseRdataText(type, text, origin);
   } catch (error) {
     if (!(error instanceof RdataError || error instanceof NameError)) throw error;
     note(draft, 'dropped', owner, `${typeText(type)} ${text}: ${error.message}`);
+    return undefined;
   }
 }
 
@@ -84,4 +97,23 @@ export function addText(
 export function targetName(text: string): string {
   const name = text.trim().replace(/[\s/@]+/g, '-');
   return name === '' ? 'unnamed' : name;
+}
+
+/** A text as one label of a host name. */
+export function labelOf(text: string): string {
+  const label = text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, MAX_LABEL)
+    .replace(/^-+|-+$/g, '');
+  return label === '' ? 'unnamed' : label;
+}
+
+/** Less than the 63 octets of RFC 1035 2.3.4, for a number behind it. */
+const MAX_LABEL = 56;
+
+/** A list of names in the shortest form: one alone is no list. */
+export function oneOrList(names: readonly string[]): DraftValue {
+  const [first] = names;
+  return names.length === 1 && first !== undefined ? first : [...names];
 }

@@ -1,19 +1,47 @@
 /**
- * Writes a draft as short, readable zone YAML, with each note as a comment at its place.
+ * Writes a draft as short, readable zone YAML, with each note as a comment at its place. The records of a large zone
+ * can be in a master file beside it.
  */
 import { Document, Pair, Scalar, YAMLMap, type Node } from 'yaml';
-import { formatName, nameKey, type Name } from '../../wire/name.ts';
+import { formatName, nameKey, ROOT, type Name } from '../../wire/name.ts';
+import { formatRdata } from '../../wire/rdata.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import type { OwnerDraft, DraftValue, Rrset, ServiceDraft, VipDraft, ZoneDraft } from './draft.ts';
-import { relativeName, relativeTarget } from './draft.ts';
+import type {
+  AliasDraft,
+  DraftValue,
+  RegionDraft,
+  Rrset,
+  ServiceDraft,
+  TemplateDraft,
+  VipDraft,
+  ZoneDraft,
+} from './draft.ts';
+import { noteLines, relativeName, relativeTarget, rrsetOf, withOwners } from './draft.ts';
 import { rdataText } from './rdata-text.ts';
+import { settleAliases } from './settle-aliases.ts';
+import type { SharedDraft } from './share-parts.ts';
 import { soaFields } from './soa.ts';
+import { oneOrList } from './values.ts';
 
 /** A map or list that is longer than this is split into several lines. */
 const MAX_LINE = 100;
 
-/** The zone file's text. */
-export function writeZone(draft: ZoneDraft): string {
+/** The first words of every file that an import writes. */
+export const IMPORTED_FROM = 'Imported from';
+
+/** Text that becomes octets at a time. */
+const PIECE_CHARACTERS = 64 * 1024;
+
+/** `records`: a master file that `yaml` includes. */
+export type WrittenZone = { readonly yaml: string; readonly records: Buffer | undefined };
+
+/**
+ * The zone file's text. `included` is the path of a master file for the records, relative to the zone file; without it
+ * they are in the zone file.
+ */
+export function writeZone(waiting: ZoneDraft, included?: string): WrittenZone {
+  const draft = withOwners(waiting);
+  settleAliases(draft);
   const { apex } = draft;
   const ttlSeconds = commonTtl(draft);
   const root = new YAMLMap();
@@ -25,34 +53,106 @@ export function writeZone(draft: ZoneDraft): string {
     root.add({ key: name, value });
   };
   put('zone', plain(formatName(apex)));
-  put('ttl', plain(period(ttlSeconds)));
+  put('ttl', plain(shortestTtl(ttlSeconds)));
   const head = headOf(draft, ttlSeconds);
   put('nameservers', head.nameservers === undefined ? undefined : plain(head.nameservers));
   put('soa', head.soa === undefined ? undefined : plain(head.soa));
-  put('regions', lines([...draft.regions].map(([name, region]) => [name, plain(region)])), true);
+  put('regions', lines([...draft.regions].map(([name, region]) => [name, plain(withoutDefaults(region))])), true);
   put('checks', lines([...draft.checks].map(([name, check]) => [name, plain(check)])), true);
+  put('maps', lines([...draft.maps].map(([name, body]) => [name, plain(body)])), true);
+  put('templates', lines([...draft.templates].map(([name, body]) => [name, serviceOf(body, apex, NO_TTL)])), true);
+  const comments = commentsByOwner(draft);
   const commented = new Set<string>();
-  const records = [...draft.owners.values()].flatMap((owner): Line[] => {
-    const rrsets = [...owner.rrsets.values()].filter((rrset) => !head.rrsets.includes(rrset));
-    if (rrsets.length === 0) return [];
-    const name = relativeName(owner.owner, apex);
-    const comments = draft.services.has(nameKey(owner.owner)) ? [] : commentsOn(draft, name, commented);
-    return [[name, recordsOf(rrsets, apex, ttlSeconds), comments]];
-  });
+  const commentsOn = (name: string): readonly string[] => {
+    commented.add(name);
+    return comments.get(name) ?? [];
+  };
+  const rows = ownRecords(draft, head.rrsets, commentsOn);
   const services = [...draft.services.values()].map((service): Line => {
     const name = relativeName(service.owner, apex);
-    return [name, serviceOf(service, ttlSeconds), commentsOn(draft, name, commented)];
+    return [name, writtenService(service, apex, ttlSeconds), commentsOn(name)];
   });
-  put('records', lines(records), true);
+  const records = included === undefined ? undefined : masterFile(rows, draft, ttlSeconds);
+  if (included === undefined) {
+    const aliases = new Map(draft.aliases);
+    const listed = Array.from(rows, ([name, rrsets, notes, key]): Line => {
+      const alias = aliases.get(key);
+      aliases.delete(key);
+      return [name, recordsOf(rrsets, apex, ttlSeconds, alias), notes];
+    });
+    put('records', lines([...listed, ...aliasLines(draft, aliases, commentsOn)]), true);
+  } else {
+    put('include', plain([included]), true);
+    put('records', lines(aliasLines(draft, draft.aliases, commentsOn)), true);
+  }
   put('services', lines(services, true), true);
   const rest = draft.notes.filter(({ owner }) => owner === undefined || !commented.has(owner));
+  const { lines: noted, hidden } = noteLines(rest);
   document.commentBefore = [
-    ` Imported from ${draft.source}.`,
-    ...rest.map(({ kind, owner, message }) => ` ${kind}: ${owner === undefined ? '' : `${owner}: `}${message}`),
+    ` ${IMPORTED_FROM} ${draft.source}.`,
+    ...noted.map(({ kind, text }) => ` ${kind}: ${text}`),
+    ...(hidden > 0 ? [` and ${hidden} more: pharos import --json lists all`] : []),
   ]
     .map(oneLine)
     .join('\n');
-  return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+  return { yaml: document.toString({ lineWidth: 0, flowCollectionPadding: true }), records };
+}
+
+type OwnRecords = readonly [name: string, rrsets: readonly Rrset[], comments: readonly string[], key: string];
+
+/** The records of each owner without `leftOut`. Comments on an owner with a service are at its service. */
+function* ownRecords(
+  { owners, services, apex }: ZoneDraft,
+  leftOut: readonly Rrset[],
+  commentsOn: (name: string) => readonly string[],
+): Generator<OwnRecords> {
+  for (const [key, { owner, rrsets }] of owners) {
+    const own = rrsets.filter((rrset) => !leftOut.includes(rrset));
+    if (own.length === 0) continue;
+    const name = relativeName(owner, apex);
+    yield [name, own, services.has(key) ? [] : commentsOn(name), key];
+  }
+}
+
+/** Aliases of owners that have no line for other records. */
+function aliasLines(
+  { apex }: ZoneDraft,
+  aliases: ReadonlyMap<string, AliasDraft>,
+  commentsOn: (name: string) => readonly string[],
+): Line[] {
+  return [...aliases.values()].map(({ owner, target, ttlSeconds }): Line => {
+    const name = relativeName(owner, apex);
+    return [name, plain({ ttl: shortestTtl(ttlSeconds), ALIAS: relativeTarget(target, apex) }), commentsOn(name)];
+  });
+}
+
+/** The records as an RFC 1035 master file, with each note as a comment above its owner. */
+function masterFile(rows: Iterable<OwnRecords>, { apex, source }: ZoneDraft, zoneTtl: number): Buffer {
+  const origin = apex.length === 1 ? '.' : `${formatName(apex)}.`;
+  const pieces: Buffer[] = [];
+  let text = `${oneLine(`; Imported from ${source}.`)}\n$ORIGIN ${origin}\n$TTL ${zoneTtl}\n`;
+  for (const [name, rrsets, comments] of rows) {
+    const lines = comments.map((comment) => oneLine(`; ${comment}`));
+    for (const { type, ttlSeconds, rdata } of rrsets) {
+      const start = `${name}\t${ttlSeconds === zoneTtl ? '' : `${ttlSeconds}\t`}${typeText(type)}\t`;
+      for (const each of rdata) lines.push(start + formatRdata(type, each));
+    }
+    text += `${lines.join('\n')}\n`;
+    // Joined pieces of text need much memory until they are octets.
+    if (text.length > PIECE_CHARACTERS) {
+      pieces.push(Buffer.from(text));
+      text = '';
+    }
+  }
+  return Buffer.concat([...pieces, Buffer.from(text)]);
+}
+
+/** A threshold of 0 % is that of a region that states none. */
+function withoutDefaults({ at, min_healthy: share }: RegionDraft): RegionDraft {
+  return {
+    ...(at === undefined ? {} : { at }),
+    ...(share === undefined || share === '0%' ? {} : { min_healthy: share }),
+  };
 }
 
 type Line = readonly [name: string, value: Node, comments?: readonly string[]];
@@ -70,9 +170,15 @@ function lines(entries: readonly Line[], spaced = false): YAMLMap | undefined {
   return map;
 }
 
-function commentsOn({ notes }: ZoneDraft, name: string, commented: Set<string>): string[] {
-  commented.add(name);
-  return notes.flatMap(({ kind, owner, message }) => (owner === name ? [`${kind}: ${message}`] : []));
+function commentsByOwner({ notes }: ZoneDraft): ReadonlyMap<string, readonly string[]> {
+  const comments = new Map<string, string[]>();
+  for (const { kind, owner, message } of notes) {
+    if (owner === undefined) continue;
+    const known = comments.get(owner);
+    if (known) known.push(`${kind}: ${message}`);
+    else comments.set(owner, [`${kind}: ${message}`]);
+  }
+  return comments;
 }
 
 /** A comment ends with its line, so control characters in the operator's text are replaced. */
@@ -82,12 +188,12 @@ function oneLine(text: string): string {
 }
 
 /** Escapes `${NAME}`, which would otherwise be read from the environment. */
-function escapeReferences(text: string): string {
+export function escapeReferences(text: string): string {
   return text.replaceAll('${', () => '$${');
 }
 
 /** Any value, on one line if it fits. */
-function plain(value: DraftValue): Node {
+export function plain(value: DraftValue): Node {
   if (typeof value === 'string') return new Scalar(escapeReferences(value));
   if (typeof value !== 'object') return new Scalar(value);
   const node = new Document().createNode(Array.isArray(value) ? [] : {}) as YAMLMap;
@@ -99,7 +205,7 @@ function plain(value: DraftValue): Node {
 }
 
 /** A TTL in the largest whole unit: `300`, `5m`, `1h`. */
-function period(seconds: number): number | string {
+export function shortestTtl(seconds: number): number | string {
   for (const [unit, length] of [
     ['d', 86_400],
     ['h', 3600],
@@ -116,7 +222,7 @@ function period(seconds: number): number | string {
 function commonTtl({ owners, services }: ZoneDraft): number {
   const counts = new Map<number, number>();
   const count = (ttl: number): void => void counts.set(ttl, (counts.get(ttl) ?? 0) + 1);
-  for (const { rrsets } of owners.values()) for (const { ttlSeconds } of rrsets.values()) count(ttlSeconds);
+  for (const { rrsets } of owners.values()) for (const { ttlSeconds } of rrsets) count(ttlSeconds);
   for (const { ttl } of services.values()) if (typeof ttl === 'number') count(ttl);
   return [...counts].reduce((best, each) => (each[1] > best[1] ? each : best), [300, 0])[0];
 }
@@ -125,9 +231,9 @@ type Head = { readonly nameservers?: DraftValue; readonly soa?: DraftValue; read
 
 /** `nameservers` and `soa`, if they express the NS and SOA of the apex completely; these RRsets are then left out. */
 function headOf({ apex, owners }: ZoneDraft, ttlSeconds: number): Head {
-  const atApex = owners.get(nameKey(apex))?.rrsets;
-  const ns = atApex?.get(TYPE.NS);
-  const soa = atApex?.get(TYPE.SOA);
+  const atApex = owners.get(nameKey(apex));
+  const ns = atApex && rrsetOf(atApex, TYPE.NS);
+  const soa = atApex && rrsetOf(atApex, TYPE.SOA);
   if (ns?.ttlSeconds !== ttlSeconds) return { rrsets: [] };
   const fields = soa?.ttlSeconds === ttlSeconds && soa.rdata.length === 1 ? soaFields(soa.rdata[0], apex) : undefined;
   const first = fields && ns.rdata.findIndex((name) => Buffer.compare(name, fields.mname) === 0);
@@ -142,60 +248,101 @@ function headOf({ apex, owners }: ZoneDraft, ttlSeconds: number): Head {
   };
 }
 
-function recordsOf(rrsets: readonly Rrset[], apex: Name, zoneTtl: number): Node {
+function recordsOf(rrsets: readonly Rrset[], apex: Name, zoneTtl: number, alias: AliasDraft | undefined): Node {
   const ttls = new Set(rrsets.map(({ ttlSeconds }) => ttlSeconds));
   const [only = zoneTtl] = ttls;
-  const ttl: DraftValue | undefined =
-    ttls.size > 1
+  const own = alias && [['ALIAS', relativeTarget(alias.target, apex)] as const];
+  const ttl: DraftValue | undefined = alias
+    ? Object.fromEntries([
+        ...rrsets.flatMap(({ type, ttlSeconds }) =>
+          ttlSeconds === zoneTtl ? [] : [[typeText(type), shortestTtl(ttlSeconds)] as const],
+        ),
+        ['ALIAS', shortestTtl(alias.ttlSeconds)] as const,
+      ])
+    : ttls.size > 1
       ? Object.fromEntries(
           rrsets.flatMap(({ type, ttlSeconds }) =>
-            ttlSeconds === zoneTtl ? [] : [[typeText(type), period(ttlSeconds)]],
+            ttlSeconds === zoneTtl ? [] : [[typeText(type), shortestTtl(ttlSeconds)]],
           ),
         )
       : only === zoneTtl
         ? undefined
-        : period(only);
-  const values = rrsets.map(({ type, rdata }): [string, DraftValue] => {
-    const texts = rdata.map((each) => rdataText(type, each, apex));
-    const [single] = texts;
-    return [typeText(type), texts.length === 1 && single !== undefined ? single : texts];
+        : shortestTtl(only);
+  return plain({
+    ...(ttl === undefined ? {} : { ttl }),
+    ...Object.fromEntries([...(own ?? []), ...typesOf(rrsets, apex)]),
   });
-  return plain({ ...(ttl === undefined ? {} : { ttl }), ...Object.fromEntries(values) });
 }
 
-function serviceOf(service: ServiceDraft, zoneTtl: number): YAMLMap {
-  const { ttl, check, vips, steer, answers, whenAllDown } = service;
+/** Types with their values: one, or a list. */
+function typesOf(rrsets: readonly Pick<Rrset, 'type' | 'rdata'>[], apex: Name): [string, DraftValue][] {
+  return rrsets.map(({ type, rdata }) => [typeText(type), oneOrList(rdata.map((each) => rdataText(type, each, apex)))]);
+}
+
+/** The text of a pharos.yaml with what zones share. `zones`: their folder, relative to it. */
+export function writeSettings(
+  { regions, checks, maps, templates }: SharedDraft,
+  zones: string,
+  source: string,
+): string {
+  const root = new YAMLMap();
+  const document = new Document(root);
+  const put = (key: string, value: Node | undefined): void => {
+    if (!value) return;
+    const name = new Scalar(key);
+    name.spaceBefore = true;
+    root.add({ key: name, value });
+  };
+  put('zones', plain([zones]));
+  put('regions', lines([...regions].map(([name, region]) => [name, plain(withoutDefaults(region))])));
+  put('checks', lines([...checks].map(([name, check]) => [name, plain(check)])));
+  put('maps', lines([...maps].map(([name, body]) => [name, plain(body)])));
+  put('templates', lines([...templates].map(([name, body]) => [name, serviceOf(body, ROOT, NO_TTL)])));
+  document.commentBefore = oneLine(` ${IMPORTED_FROM} ${source}.`);
+  return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+}
+
+/** For templates, which may be used in zones with any TTL. */
+const NO_TTL = -1;
+
+/** A service, or the template that it is. */
+function writtenService(service: ServiceDraft, apex: Name, zoneTtl: number): Node {
+  const { template, ttl } = service;
+  if (!template) return serviceOf(service, apex, zoneTtl);
+  if (template.hasTtl) return plain(`$${template.name}`);
+  return plain({ use: `$${template.name}`, ttl: typeof ttl === 'number' ? shortestTtl(ttl) : { ...ttl } });
+}
+
+function serviceOf(service: TemplateDraft, apex: Name, zoneTtl: number): YAMLMap {
+  const { ttl, check, vips, steer, answers, whenAllDown, partial } = service;
   const map = new YAMLMap();
   const put = (key: string, value: Node): void => {
     map.add({ key: new Scalar(key), value });
   };
   if (typeof ttl !== 'number') put('ttl', plain({ min: ttl.min, max: ttl.max }));
-  else if (ttl !== zoneTtl) put('ttl', plain(period(ttl)));
+  else if (ttl !== zoneTtl) put('ttl', plain(shortestTtl(ttl)));
   if (check !== undefined) put('check', plain(check));
-  put('vips', vipsOf(vips));
+  put('vips', vipsOf(vips, apex));
   if (steer.length > 0) put('steer', plain(steer));
   if (answers !== undefined) put('answers', plain(answers));
   if (whenAllDown !== undefined) put('when_all_down', plain(whenAllDown));
+  if (partial !== undefined) put('partial', plain(partial));
   return map;
 }
 
 /** In the usual order of zone files. */
-const VIP_KEYS = ['region', 'A', 'AAAA', 'CNAME', 'weight'] as const;
+const FIRST_VIP_KEYS = ['region', 'service', 'A', 'AAAA', 'CNAME'] as const;
+const LAST_VIP_KEYS = ['weight', 'probe', 'check'] as const;
 
-function vipsOf(vips: readonly VipDraft[]): YAMLMap {
+function vipsOf(vips: readonly VipDraft[], apex: Name): YAMLMap {
   const map = new YAMLMap();
   for (const vip of vips) {
     const key = new Scalar(escapeReferences(vip.name));
     if (vip.comment !== undefined) key.commentBefore = oneLine(` ${vip.comment}`);
-    const fields = VIP_KEYS.flatMap((field) => (vip[field] === undefined ? [] : [[field, vip[field]] as const]));
+    const own = (keys: readonly (typeof FIRST_VIP_KEYS | typeof LAST_VIP_KEYS)[number][]): [string, DraftValue][] =>
+      keys.flatMap((field): [string, DraftValue][] => (vip[field] === undefined ? [] : [[field, vip[field]]]));
+    const fields = [...own(FIRST_VIP_KEYS), ...typesOf(vip.rrsets ?? [], apex), ...own(LAST_VIP_KEYS)];
     map.add({ key, value: plain(Object.fromEntries(fields)) });
   }
   return map;
-}
-
-/** The number of records, for the summary. */
-export function countRecords({ owners }: ZoneDraft): number {
-  const count = ({ rrsets }: OwnerDraft): number =>
-    [...rrsets.values()].reduce((sum, { rdata }) => sum + rdata.length, 0);
-  return [...owners.values()].reduce((sum, owner) => sum + count(owner), 0);
 }

@@ -140,8 +140,16 @@ function lookAtOrders({ parts: { alarms, health, wallMs } }: WatchState): void {
 }
 
 function lookAtCertificates({ parts: { alarms, current, health, wallMs } }: WatchState): void {
-  const { tls } = current().settings;
-  const own = tls === undefined ? [] : [{ subject: tls.keyPair.path, what: `The certificate ${tls.keyPair.path} for DNS over TLS`, endsMs: tls.keyPair.expiresAtMs }]; // prettier-ignore
+  const { tls, status } = current().settings;
+  const pairs = [
+    { keyPair: tls?.keyPair, use: 'DNS over TLS' },
+    { keyPair: status?.tls?.keyPair, use: 'the status server' },
+  ];
+  const own = pairs.flatMap(({ keyPair, use }) =>
+    keyPair === undefined
+      ? []
+      : [{ subject: keyPair.path, what: `The certificate ${keyPair.path} for ${use}`, endsMs: keyPair.expiresAtMs }],
+  );
   const all = [...own, ...health().certificates().map(certificateOf)];
   const ending = all.filter(({ endsMs }) => endsMs - wallMs() < CERTIFICATE_ENDS_MS);
   setAlarms(

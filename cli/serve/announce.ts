@@ -5,9 +5,11 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { AlarmChange, AlarmCode, Alarms } from '../../config/alarms.ts';
 import { fileAndLine } from '../../config/diagnostics.ts';
+import { plainText } from '../../config/plain-text.ts';
 import { systemClock } from '../../health/clock.ts';
 import type { HealthEvent } from '../../health/engine.ts';
 import { createWebhook, type NotifyStats } from '../../health/webhook.ts';
+import type { AuditedRequest } from '../../status/audit.ts';
 import { createEventLog, describe, type About, type EventLog } from '../../status/events.ts';
 import type { LastReload, RunningGeneration } from '../../status/runtime.ts';
 import type { ScheduleNews } from './schedules.ts';
@@ -18,7 +20,9 @@ export type News = {
   readonly health: (event: HealthEvent) => void;
   readonly scheduled: (news: ScheduleNews) => void;
   /** `generation` is the one in force afterwards. */
-  readonly reloaded: (reload: LastReload, generation: number) => void;
+  readonly reloaded: (reload: LastReload, generation: number, who?: string) => void;
+  /** Reports a request that a person or program with a name made, unless its effect is an event itself. */
+  readonly requested: (request: AuditedRequest) => void;
   /** Reports the alarms that are raised now, and from now on each that is raised or cleared. */
   readonly watchAlarms: (alarms: Alarms) => void;
   /** Takes over the webhook, the services and the regions of a new generation. */
@@ -28,6 +32,9 @@ export type News = {
 
 /** Alarms whose cause writes to the log each time. Logging the alarm would repeat the message. */
 const LOGGED_BY_CAUSE: ReadonlySet<AlarmCode> = new Set(['reload_refused', 'reload_stuck']);
+
+/** Changes that the parts of the server report themselves. */
+const HAS_EVENTS = /^\/api\/v1\/(?:overrides|weights|reload|records)\b/;
 
 export function createNews(log: Logger): News {
   const events = createEventLog();
@@ -80,10 +87,10 @@ export function createNews(log: Logger): News {
     events,
     notifications: () => notifier.stats(),
     health(event) {
-      const { at: time, kind, target, from, to, reason } = event;
+      const { at: time, kind, target, from, to, reason, who } = event;
       const about = aboutTarget(target);
       // The log adds its time.
-      const fields = { kind, target, from, to, reason };
+      const fields = { kind, target, from, to, reason, ...(who === undefined ? {} : { who }) };
       if (kind === 'state' && to === 'down') log.warn(fields, describe(event));
       else log.info(fields, describe(event));
       events.addHealth(event, about.region ?? undefined);
@@ -94,13 +101,23 @@ export function createNews(log: Logger): News {
       log.info({ kind: 'schedule', target, reason }, message);
       events.add({ kind: 'schedule', message, reason, ...(target.includes('/') ? aboutTarget(target) : {}) });
     },
-    reloaded({ ok, at, diagnostics }, generation) {
+    reloaded({ ok, at, diagnostics }, generation, who) {
       const first = diagnostics.find(({ severity }) => severity === 'error');
       const reason = first === undefined ? null : `${fileAndLine(first.place)}: ${first.message}`;
       const message = ok
         ? `generation ${String(generation)} is served`
         : `Reload rejected; still serving generation ${String(generation)}`;
-      events.add({ kind: 'reload', at: at.toISOString(), message, to: ok ? 'ok' : 'refused', reason });
+      events.add({
+        kind: 'reload',
+        at: at.toISOString(),
+        message,
+        to: ok ? 'ok' : 'refused',
+        reason,
+        who: who ?? null,
+      });
+    },
+    requested(request) {
+      tellRequest(events, request);
     },
     watchAlarms(alarms) {
       for (const alarm of alarms.list()) tellAlarm({ alarm, to: 'raised' });
@@ -122,4 +139,16 @@ export function createNews(log: Logger): News {
 
 function vipOf(target: string): string {
   return target.slice(target.lastIndexOf('/') + 1);
+}
+
+function tellRequest(events: EventLog, { who, method, url, outcome, detail }: AuditedRequest): void {
+  if (who === null || (outcome === 'done' && HAS_EVENTS.test(url))) return;
+  const [path = ''] = url.split('?', 1);
+  events.add({
+    kind: 'request',
+    message: plainText(`${who}: ${method} ${path} ${outcome}`),
+    to: outcome,
+    reason: detail,
+    who,
+  });
 }

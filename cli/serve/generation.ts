@@ -9,12 +9,13 @@ import { createHealthTable } from '../../health/health-table.ts';
 import type { AnswererPayload } from '../../server/answer/answerer.ts';
 import { createClientRing } from '../../server/answer/client-samples.ts';
 import type { QueryLogPayload } from '../../server/answer/query-samples.ts';
+import { createRareSetMemory, type RareSetMemory } from '../../server/answer/rare-sets.ts';
 import type { Publication } from '../../server/contract.ts';
 import type { SecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { TransferPayload } from '../../server/transfer/transfer.ts';
 import { answerTraits } from '../../status/answer-traits.ts';
 import type { RunningGeneration } from '../../status/runtime.ts';
-import type { Catalog } from '../../zones/catalog.ts';
+import { changedZones, type Catalog } from '../../zones/catalog.ts';
 import { viewImage } from '../../zones/image/image.ts';
 import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 
@@ -26,8 +27,14 @@ export type Current = RunningGeneration & {
   readonly health: SharedArrayBuffer;
   /** Counters of answers by slot, one block per thread. */
   readonly served: readonly SharedArrayBuffer[];
+  /** Counters of queries by zone, one block per thread. */
+  readonly zoneQueries: readonly SharedArrayBuffer[];
   /** Sampled clients, one ring per thread. */
   readonly clients: readonly SharedArrayBuffer[];
+  /** Undefined: no zone with services is signed. */
+  readonly rareSets: RareSetMemory | undefined;
+  /** Whether nothing but dynamic records differs from the generation before. */
+  readonly isUpdate?: boolean;
 };
 
 /** `threads`: all that answer, including the one for TCP. `before` is the generation in force. */
@@ -49,9 +56,23 @@ export function prepare(
     warnings,
     loaded,
     health: kept?.health ?? createHealthTable(slots),
-    served: kept?.served ?? Array.from({ length: threads }, () => servedBlock(slots)),
+    served: kept?.served ?? Array.from({ length: threads }, () => countersBlock(slots)),
+    zoneQueries: zoneQueriesOf(loaded.catalog, threads, before),
     clients: kept?.clients ?? Array.from({ length: threads }, createClientRing),
+    rareSets: rareSetsOf(loaded, threads, kept),
   };
+}
+
+/** The memory for rare sets; that of `kept`, which has the same services, if the keys and times are the same too. */
+function rareSetsOf(
+  { catalog }: CompiledGeneration,
+  threads: number,
+  kept: Current | undefined,
+): RareSetMemory | undefined {
+  const signingOf = ({ zones }: Catalog): string => JSON.stringify(zones.flatMap(({ name, services, signing }) => signing && services > 0 ? [name, signing.signedAt, signing.keys] : [])); // prettier-ignore
+  const signing = signingOf(catalog);
+  if (signing === '[]') return undefined;
+  return kept?.rareSets && signingOf(kept.catalog) === signing ? kept.rareSets : createRareSetMemory(threads);
 }
 
 /** Whether services, VIPs and regions are the same. */
@@ -59,9 +80,18 @@ function hasSamePlan(before: CompiledGeneration, next: CompiledGeneration): bool
   return before.image.plan === next.image.plan;
 }
 
-/** One thread's counters by slot, with a spare cache line at the end, so that threads do not share one. */
-function servedBlock(slots: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT + CACHE_LINE_OCTETS);
+/** The counters of `before` if it has the same zones in the same order. */
+function zoneQueriesOf({ zones }: Catalog, threads: number, before: Current | undefined): Current['zoneQueries'] {
+  const last = before?.catalog.zones;
+  if (before && last?.length === zones.length && zones.every(({ name }, place) => name === last[place]?.name)) {
+    return before.zoneQueries;
+  }
+  return Array.from({ length: threads }, () => countersBlock(zones.length));
+}
+
+/** One thread's counters, with a spare cache line at the end, so that threads do not share one. */
+function countersBlock(places: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(places * Float64Array.BYTES_PER_ELEMENT + CACHE_LINE_OCTETS);
 }
 
 /** The cookie secret if none is configured: one for all threads and generations of this process. */
@@ -69,7 +99,7 @@ const OWN_SECRET = Uint8Array.from(randomBytes(16));
 
 /** The input of its threads. */
 function payloadOf(
-  { loaded, health, served, clients, settings }: Current,
+  { loaded, health, served, zoneQueries, clients, rareSets, settings }: Current,
   queryLog: QueryLogPayload | undefined,
 ): AnswererPayload {
   const nsid = Buffer.from(settings.dns.nsid ?? '');
@@ -79,7 +109,10 @@ function payloadOf(
     atlas: loaded.atlas,
     health,
     served,
+    zoneQueries,
     clients,
+    rareSets,
+    online: loaded.online,
     nsid,
     version: Buffer.from(settings.dns.version ?? ''),
     cookieSecrets: settings.dns.cookieSecrets.length === 0 ? [OWN_SECRET] : settings.dns.cookieSecrets,
@@ -91,9 +124,13 @@ function payloadOf(
 }
 
 /** For the threads; undefined without configured peers, so that they skip this code. */
-function transferOf({ transfer }: Settings, { vips }: Catalog): TransferPayload | undefined {
-  if (transfer.allow.length === 0 && transfer.keys.length === 0) return undefined;
-  return { settings: transfer, weights: Int32Array.from(vips, ({ weight }) => weight) };
+function transferOf({ transfer, updates }: Settings, { vips }: Catalog): TransferPayload | undefined {
+  if (transfer.allow.length === 0 && transfer.keys.length === 0 && !transfer.catalog) return undefined;
+  return {
+    settings: transfer,
+    hasUpdates: updates !== undefined,
+    weights: Int32Array.from(vips, ({ weight }) => weight),
+  };
 }
 
 /** The input of the server. `before` is the generation in force. */
@@ -116,9 +153,20 @@ export function sharesMemory(before: CompiledGeneration, next: CompiledGeneratio
 
 /** Answers by slot, over all threads. */
 export function servedOf({ served, catalog }: Current): Float64Array {
-  const sum = new Float64Array(catalog.vips.length);
-  for (const block of served)
-    for (const [slot, count] of new Float64Array(block, 0, sum.length).entries()) sum[slot] = (sum[slot] ?? 0) + count;
+  return sumOf(served, catalog.vips.length);
+}
+
+/** Queries by zone, over all threads. */
+export function zoneQueriesSince({ zoneQueries, catalog }: Current): Float64Array {
+  return sumOf(zoneQueries, catalog.zones.length);
+}
+
+function sumOf(blocks: readonly SharedArrayBuffer[], places: number): Float64Array {
+  const sum = new Float64Array(places);
+  for (const block of blocks) {
+    const counts = new Float64Array(block, 0, places);
+    for (let place = 0; place < places; place++) sum[place] = (sum[place] ?? 0) + (counts[place] ?? 0);
+  }
   return sum;
 }
 
@@ -152,8 +200,10 @@ export function configureHealth(health: Health, { catalog, health: memory }: Cur
 /** Sends NOTIFY for each zone whose serial has changed. At a start that is every zone, since any may have changed. */
 export function tellSecondaries(notifier: SecondaryNotifier, next: Current, before: Current | undefined): void {
   const { catalog, loaded, settings } = next;
-  const serials = new Map(before?.catalog.zones.map(({ name, serial }) => [name, serial]));
-  const changed = catalog.zones.filter(({ name, serial }) => serials.get(name) !== serial);
-  const names = changed.map(({ name }) => name);
+  const last = before?.catalog.zones ?? [];
+  const changed = changedZones(last, catalog.zones);
+  const replaced = changed.length === 0 ? [] : changedZones(catalog.zones, last);
+  const serials = new Map(replaced.map(({ name, serial }) => [name, serial]));
+  const names = changed.flatMap(({ name, serial }) => (serials.get(name) === serial ? [] : name));
   notifier.tell(names, viewImage(loaded.image, loaded.atlas), settings.transfer, settings.listen);
 }

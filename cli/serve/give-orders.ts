@@ -2,12 +2,15 @@
  * Handles orders of operators: for this node only, or through the fleet for all nodes. This node carries out an order
  * of the fleet when it receives it back with a revision, like every other node.
  */
+import { plainText } from '../../config/plain-text.ts';
+import { isRecord } from '../../config/unknown-values.ts';
 import { orderKey, targetOfKey, type OrderEntry } from '../../fleet/order-book.ts';
 import type { Fleet } from '../../fleet/start-fleet.ts';
 import type { DrainAcknowledged } from '../../fleet/vote-message.ts';
 import type { Author, Health, OverrideOutcome, OverrideRequest } from '../../health/engine.ts';
 import { canonicalTarget, expandTarget } from '../../health/target-names.ts';
 import type { FleetDrain, GivenOrder, OrderGiver, OrderScope } from '../../status/runtime.ts';
+import type { FleetRecords } from './fleet-records.ts';
 import type { Current } from './generation.ts';
 import type { ScheduleOrders } from './schedule-orders.ts';
 
@@ -17,13 +20,21 @@ type StateOrder = {
   readonly state: OverrideRequest['state'];
   readonly reason?: string | undefined;
   readonly until?: string | undefined;
+  readonly who?: string | undefined;
 };
-type WeightOrder = { readonly target: string; readonly weight: number; readonly reason?: string | undefined };
+type WeightOrder = {
+  readonly target: string;
+  readonly weight: number;
+  readonly reason?: string | undefined;
+  readonly who?: string | undefined;
+};
 
 export type GiveOrdersParts = {
   readonly fleet: Fleet | undefined;
   readonly health: () => Health;
   readonly current: () => Current;
+  /** Dynamic records, in a fleet. `taken` is called after an order for them. */
+  readonly records?: { readonly fleet: FleetRecords; readonly taken: () => void } | undefined;
   /** Results of schedules, in a fleet. */
   readonly schedules?: Pick<ScheduleOrders, 'take' | 'repeat'> | undefined;
   readonly wallMs: () => number;
@@ -31,14 +42,16 @@ export type GiveOrdersParts = {
 };
 
 export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
-  const { fleet, health, schedules } = parts;
+  const { fleet, health, schedules, records } = parts;
   /** Outcomes of the orders that this node gave and has received back. */
   const outcomes = new Map<string, OverrideOutcome>();
   fleet?.obey({
     ordered: (entry) => {
-      if (schedules?.take(entry) !== true) outcomes.set(entry.key, carryOut(parts, entry));
+      if (records?.fleet.take(entry) === true) records.taken();
+      else if (schedules?.take(entry) !== true) outcomes.set(entry.key, carryOut(parts, entry));
     },
     drains: () => drainsNow(parts, fleet),
+    pending: () => records?.fleet.pending(),
     reported: ({ target, healthy, load }) => {
       health().report(target, healthy, load);
     },
@@ -49,6 +62,7 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
     target: string,
     order: StateOrder | WeightOrder | null,
     scope: OrderScope,
+    who: string | undefined,
     alone: (by: Author) => OverrideOutcome,
   ): Promise<GivenOrder> => {
     if (fleet === undefined || scope === 'node') {
@@ -62,20 +76,23 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
     if (!isKnown(parts, target) && (order !== null || fleet.orderOf(key) === undefined)) {
       return { kind: 'unknown target', scope };
     }
-    const { revision } = await fleet.order(key, order ?? { target, cleared: true });
+    const { revision } = await fleet.order(key, {
+      ...(order ?? { target, cleared: true }),
+      ...(who === undefined ? {} : { who }),
+    });
     fleet.acknowledge();
     if (kind === 'state') await heardByPeers(parts, fleet, target);
     return { ...(outcomes.get(key) ?? { kind: 'unknown target' }), scope, revision };
   };
 
   return {
-    override: (target, request, scope = 'fleet') =>
-      give('state', target, request === undefined ? null : stateOrder(parts, target, request), scope, (by) =>
-        health().override(target, request, by),
+    override: (target, request, scope = 'fleet', who) =>
+      give('state', target, request === undefined ? null : stateOrder(parts, target, request), scope, who, (by) =>
+        health().override(target, request, by, who),
       ),
-    weigh: (target, request, scope = 'fleet') =>
-      give('weight', target, request === undefined ? null : { target, ...request }, scope, (by) =>
-        health().weigh(target, request, by),
+    weigh: (target, request, scope = 'fleet', who) =>
+      give('weight', target, request === undefined ? null : { target, ...request }, scope, who, (by) =>
+        health().weigh(target, request, by, who),
       ),
     report: (target, healthy, load) => {
       const outcome = health().report(target, healthy, load);
@@ -89,12 +106,12 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
             .orders()
             .flatMap(({ order }) => (isInForce(order, parts.wallMs()) && order.state === 'drain' ? [order.target] : []))
             .flatMap((target) => drainOf(parts, fleet, target) ?? []),
-    forget: async (node, scope = 'fleet') => {
+    forget: async (node, scope = 'fleet', who) => {
       if (fleet === undefined) return 'unknown';
       const peer = fleet.peers().find((each) => each.node === node);
       if (peer?.isFresh === true || node === fleet.node) return 'heard';
       if (!fleet.known().includes(node)) return 'unknown';
-      if (scope === 'fleet') await fleet.order(orderKey('forget', node), { target: node, cleared: true });
+      if (scope === 'fleet') await fleet.order(orderKey('forget', node), { target: node, cleared: true, who });
       fleet.forget(node);
       return 'forgotten';
     },
@@ -169,21 +186,24 @@ function carryOut(
 ): OverrideOutcome {
   const kind = targetOfKey(key)?.kind;
   const isCleared = typeof order === 'object' && order !== null && 'cleared' in order;
+  const who = whoIn(order);
   if (kind === 'state' && isStateOrder(order)) {
     const forMs = order.until === undefined ? undefined : Date.parse(order.until) - wallMs();
     // The order has expired. A node that joins the fleet receives expired orders too.
     if (forMs !== undefined && forMs <= 0) return health().override(order.target, undefined);
-    return health().override(order.target, { state: order.state, forMs, reason: order.reason });
+    return health().override(order.target, { state: order.state, forMs, reason: order.reason }, 'operator', who);
   }
   if (kind === 'weight' && isWeightOrder(order)) {
-    return health().weigh(order.target, { weight: order.weight, reason: order.reason });
+    return health().weigh(order.target, { weight: order.weight, reason: order.reason }, 'operator', who);
   }
   if (kind === 'forget' && isCleared && 'target' in order && typeof order.target === 'string') {
     fleet?.forget(order.target);
     return NOTHING_SET;
   }
   if (isCleared && 'target' in order && typeof order.target === 'string') {
-    return kind === 'weight' ? health().weigh(order.target, undefined) : health().override(order.target, undefined);
+    return kind === 'weight'
+      ? health().weigh(order.target, undefined, 'operator', who)
+      : health().override(order.target, undefined, 'operator', who);
   }
   warn(`fleet: order ${String(revision)} has a form that this version does not know: it is not applied`);
   return { kind: 'unknown target' };
@@ -272,6 +292,11 @@ function isWeightOrder(order: unknown): order is WeightOrder {
   if (typeof order !== 'object' || order === null) return false;
   const { target, weight, reason } = order as Partial<Record<keyof WeightOrder, unknown>>;
   return typeof target === 'string' && typeof weight === 'number' && isTextOrNone(reason);
+}
+
+/** The operator's name, which an order of an older version does not have. */
+function whoIn(order: unknown): string | undefined {
+  return isRecord(order) && typeof order['who'] === 'string' ? plainText(order['who']) : undefined;
 }
 
 function isTextOrNone(value: unknown): boolean {

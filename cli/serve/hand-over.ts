@@ -8,8 +8,12 @@ import { listenForTakeover, type OpenSockets, type TakeoverListener } from '../.
 import type { Measured } from './beacon-latency.ts';
 import type { Calendar } from './calendar.ts';
 import type { Current } from './generation.ts';
+import type { HistoryKeeper } from './history-file.ts';
 import type { Reloads } from './reload.ts';
+import type { SerialKeeper } from './serial-keeper.ts';
 import type { StatusListener } from './status-listener.ts';
+import type { Updates } from './updates.ts';
+import type { ZoneHistories } from './zone-histories.ts';
 
 export type HandOver = {
   /** From now on another server may take over. */
@@ -27,15 +31,20 @@ export type HandOverParts = {
   readonly current: () => Current;
   readonly server: () => Server | undefined;
   readonly reloads: Reloads;
+  readonly updates: Pick<Updates, 'reopen'>;
+  readonly histories: Pick<ZoneHistories, 'flushed' | 'reopen'>;
+  readonly serials: Pick<SerialKeeper, 'flushed'>;
   readonly calendar: Calendar;
   readonly status: StatusListener;
   readonly measured: Measured;
+  readonly history: HistoryKeeper;
   readonly health: { readonly stop: () => Promise<void>; readonly restart: () => void };
   readonly log: Logger;
 };
 
 export function createHandOver(parts: HandOverParts): HandOver {
-  const { stateDir, current, server, reloads, calendar, status, measured, health, log } = parts;
+  const { stateDir, current, server, reloads, calendar, status, measured, history, health, log } = parts;
+  const { updates, histories, serials } = parts;
   const replaced = Promise.withResolvers<undefined>();
   let released = false;
   let listener: TakeoverListener | undefined;
@@ -47,7 +56,10 @@ export function createHandOver(parts: HandOverParts): HandOver {
   };
   const release = async (): Promise<void> => {
     log.info('another server takes over');
+    // From now on no update is kept.
     await reloads.hold();
+    await history.stop();
+    await Promise.all([serials.flushed(), histories.flushed()]);
     released = true;
     await calendar.close();
     // HTTP stops before its input is written: measurements of browsers, and overrides.
@@ -60,6 +72,9 @@ export function createHandOver(parts: HandOverParts): HandOver {
     await calendar.configure(current().settings);
     measured.start(reloads.reload);
     released = false;
+    void history.start();
+    histories.reopen();
+    updates.reopen();
     reloads.goOn();
     await status.resume();
   };

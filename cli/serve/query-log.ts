@@ -1,7 +1,8 @@
 /**
- * `log.queries`: reads the samples of the answering threads (server/answer/query-samples.ts) and logs one line for
- * each.
+ * `log.queries` and `log.dnstap`: reads the samples of the answering threads (server/answer/query-samples.ts), logs one
+ * line for each, and sends them to the collector of dnstap.
  */
+import { hostname } from 'node:os';
 import type { Settings } from '../../config/settings.ts';
 import {
   createQueryRing,
@@ -16,6 +17,8 @@ import { decodeResponse } from '../../wire/message.ts';
 import { formatName } from '../../wire/name.ts';
 import { createQuery, PARSED, parseQuery } from '../../wire/query.ts';
 import { RCODE, typeText } from '../../wire/types.ts';
+import { dnstapOf, type DnstapSource } from './dnstap-message.ts';
+import type { DnstapSocket } from './dnstap-socket.ts';
 
 /** The part of a pino logger that is used. */
 export type QueryLogger = { info(fields: object, message: string): void };
@@ -48,15 +51,35 @@ export type QueryLine = {
 const LOOK_MS = 100;
 const TRANSPORT_NAMES = { [TRANSPORT.UDP]: 'udp', [TRANSPORT.TCP]: 'tcp', [TRANSPORT.TLS]: 'tls' } as const;
 
-/** `threads`: all that answer. Allocates nothing until queries are logged. */
-export function createQueryLog(threads: number, log: QueryLogger): QueryLog {
+/**
+ * `threads`: all that answer. Allocates nothing until queries are logged. `version` is that of Pharos, for dnstap.
+ */
+export function createQueryLog(
+  threads: number,
+  log: QueryLogger,
+  { dnstap, version }: { readonly dnstap?: DnstapSocket; readonly version?: string } = {},
+): QueryLog {
+  /** Of all queries: those that are sampled, and the shares of them for the log and for dnstap. */
+  let shares = { sampled: 0, log: 0, dnstap: 0 };
+  let source: DnstapSource = { identity: Buffer.alloc(0), version: Buffer.from(`pharos ${version ?? ''}`) };
   let rings: readonly SharedArrayBuffer[] | undefined;
   let timer: NodeJS.Timeout | undefined;
   const take = (): void => {
-    for (const ring of rings ?? []) for (const sample of takeSamples(ring)) log.info(lineOf(sample), 'query');
+    for (const ring of rings ?? []) {
+      for (const sample of takeSamples(ring)) {
+        const chance = Math.random() * shares.sampled;
+        if (chance < shares.log) log.info(lineOf(sample), 'query');
+        if (chance < shares.dnstap) dnstap?.send(dnstapOf(sample, source));
+      }
+    }
   };
   return {
-    payload({ log: { queries: share } }) {
+    payload({ log: settings, dns: { nsid } }) {
+      const share = Math.max(settings.queries, settings.dnstap?.share ?? 0);
+      dnstap?.use(settings.dnstap?.socket);
+      source = { ...source, identity: Buffer.from(nsid ?? hostname()) };
+      // The last samples are of the shares before.
+      if (share > 0) shares = { sampled: share, log: settings.queries, dnstap: settings.dnstap?.share ?? 0 };
       if (share === 0) return undefined;
       rings ??= Array.from({ length: threads }, createQueryRing);
       timer ??= setInterval(take, LOOK_MS).unref();
@@ -65,6 +88,7 @@ export function createQueryLog(threads: number, log: QueryLogger): QueryLog {
     stop() {
       clearInterval(timer);
       take();
+      dnstap?.stop();
     },
   };
 }

@@ -21,7 +21,7 @@ export type TrafficWindow = {
 export type TrafficWindowParts = {
   /** Sums over the threads since the start, by the places of server/counters.ts. */
   readonly counters: () => Float64Array;
-  readonly answers: Pick<AnswerCounter, 'served'>;
+  readonly answers: Pick<AnswerCounter, 'served' | 'zoneQueries'>;
   /** Monotonic, in milliseconds. */
   readonly nowMs?: () => number;
 };
@@ -37,13 +37,14 @@ const QUERIES: readonly number[] = [
 /** RCODEs (RFC 1035 4.1.1). */
 const [SERVFAIL, NXDOMAIN] = [2, 3];
 
-/** `served` is by slot of the generation in force. */
+/** `served` and `zoneQueries` are by slot and by zone of the generation in force. */
 type Look = {
   readonly atMs: number;
   readonly queries: number;
   readonly nxdomain: number;
   readonly servfail: number;
   readonly served: Float64Array;
+  readonly zoneQueries: Float64Array;
 };
 
 export function createTrafficWindow(parts: TrafficWindowParts): TrafficWindow {
@@ -59,6 +60,7 @@ export function createTrafficWindow(parts: TrafficWindowParts): TrafficWindow {
       nxdomain: at(COUNTER.RCODES + NXDOMAIN),
       servfail: at(COUNTER.RCODES + SERVFAIL),
       served: answers.served(),
+      zoneQueries: answers.zoneQueries(),
     };
   };
   /** Oldest first. The window begins with the first one. */
@@ -80,20 +82,21 @@ export function createTrafficWindow(parts: TrafficWindowParts): TrafficWindow {
         queriesPerSecond: rate(begin.queries, end.queries),
         nxdomainPerSecond: rate(begin.nxdomain, end.nxdomain),
         servfailPerSecond: rate(begin.servfail, end.servfail),
-        served: end.served.map((count, slot) => Math.max(0, count - (begin.served[slot] ?? 0))),
+        served: since(begin.served, end.served),
+        zoneQueries: since(begin.zoneQueries, end.zoneQueries),
       };
     },
     look,
     replaced(before, next) {
-      const slots = new Map(before.catalog.vips.map(({ target }, slot) => [target, slot]));
-      const present = answers.served();
-      // A VIP that is new in this generation has served nothing in the window.
-      const moved = (served: Float64Array): Float64Array =>
-        Float64Array.from(next.catalog.vips, ({ target }, slot) => {
-          const from = slots.get(target);
-          return (from === undefined ? present[slot] : served[from]) ?? 0;
-        });
-      looks = looks.map((one) => ({ ...one, served: moved(one.served) }));
+      const present = now();
+      const isSame = next.zoneQueries === before.zoneQueries;
+      const vips = move(before.catalog.vips, next.catalog.vips, ({ target }) => target);
+      const zones = isSame ? undefined : move(before.catalog.zones, next.catalog.zones, ({ name }) => name);
+      looks = looks.map((one) => ({
+        ...one,
+        served: vips(one.served, present.served),
+        zoneQueries: zones?.(one.zoneQueries, present.zoneQueries) ?? one.zoneQueries,
+      }));
     },
     start() {
       timer = setInterval(look, LOOK_MS).unref();
@@ -102,4 +105,23 @@ export function createTrafficWindow(parts: TrafficWindowParts): TrafficWindow {
       clearInterval(timer);
     },
   };
+}
+
+function since(begin: Float64Array, end: Float64Array): Float64Array {
+  return end.map((count, place) => Math.max(0, count - (begin[place] ?? 0)));
+}
+
+/**
+ * Moves counts to the places of the next generation. What is new in it has counted nothing in the window: it gets the
+ * present count.
+ */
+function move<T>(
+  before: readonly T[],
+  next: readonly T[],
+  nameOf: (one: T) => string,
+): (counts: Float64Array, present: Float64Array) => Float64Array {
+  const places = new Map(before.map((one, place) => [nameOf(one), place]));
+  const from = next.map((one) => places.get(nameOf(one)));
+  return (counts, present) =>
+    Float64Array.from(from, (old, place) => (old === undefined ? present[place] : counts[old]) ?? 0);
 }

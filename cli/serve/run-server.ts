@@ -7,15 +7,18 @@ import { createAlarms, type Alarms } from '../../config/alarms.ts';
 import { shareDescriptors } from '../../config/descriptor-budget.ts';
 import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
 import { hidePaths } from '../../config/environment.ts';
+import { allowCollecting, keepHeapSmall, shrinkLater } from '../../config/garbage.ts';
 import { releaseMemory, returnLargeBlocks } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
 import { ANSWERER_MODULE } from '../../server/answer/answerer-module.ts';
-import type { ServiceManager } from '../../server/io/service-manager.ts';
+import type { Deferred } from '../../server/contract.ts';
+import { NO_MANAGER, type ServiceManager } from '../../server/io/service-manager.ts';
 import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
 import { createLoader, type Loader } from '../../server/threads/load-thread.ts';
-import { allowCollecting, shrinkLater } from '../../server/threads/release-generation.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { Takeover } from '../../server/threads/takeover.ts';
+import { isUpdateMessage } from '../../server/transfer/answer-peers.ts';
+import type { AskedDifference } from '../../server/transfer/transfer.ts';
 import { votesIn } from '../../status/fleet-document.ts';
 import type { Reloaded, ReloadOptions, RunningGeneration } from '../../status/runtime.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
@@ -28,8 +31,10 @@ import { describeConfiguration, openFleet } from './fleet-part.ts';
 import { configureHealth, prepare, publicationOf, tellSecondaries } from './generation.ts';
 import { leaveRoot } from './leave-root.ts';
 import type { DropListener } from './log-writer.ts';
+import { reportAlive } from './report-alive.ts';
 import { withFleetSerials } from './serial-agreement.ts';
 import { createServerParts, lowerFirst, servingText, type ServerParts } from './server-parts.ts';
+import { createSigningKeeper } from './signing-watch.ts';
 
 export type RunningServer = {
   /** The addresses for DNS. Port 0 of the configuration is replaced by the port that the system chose. */
@@ -85,8 +90,6 @@ const STOP_MS = 15_000;
 /** The time to ask for the start, in addition to `health.wait`. */
 const START_MS = 60_000;
 
-const NO_MANAGER: ServiceManager = { isThere: false, tell: () => undefined };
-
 /**
  * Starts everything, or nothing.
  *
@@ -104,15 +107,19 @@ export async function runServer(
   allowCollecting();
   letHelpersStepBack();
   manager.tell(undefined, 'Loading the configuration');
-  const loader = createLoader();
-  const { loaded, warnings, firstLoadMs } = await loadFirst(loader, input, givenUp);
-  const { settings } = loaded;
+  const signing = createSigningKeeper();
+  const loader = createLoader(signing);
+  const early = await loadFirst(loader, input, givenUp);
+  const { firstLoadMs } = early;
+  const { settings } = early.loaded;
   const alarmed = await openLog(settings, createLog);
   const { log } = alarmed;
-  for (const warning of warnings) log.warn(formatDiagnostic(warning));
+  for (const warning of early.warnings) log.warn(formatDiagnostic(warning));
   const takeover = await claimAddresses(settings, takesOver);
   let parts: ServerParts;
   try {
+    // The other server may have kept updates until now.
+    const { loaded, warnings } = takeover && settings.updates ? await loadFirst(loader, input, givenUp) : early;
     if (leavesRoot) leaveRoot(settings, loaded.files.paths, log);
     // UDP threads, and one for TCP.
     const threads = settings.workers + 1;
@@ -120,7 +127,7 @@ export async function runServer(
     const fleet = await openFleet(settings, alarmed.alarms, log);
     const { stateDir } = settings;
     parts = createServerParts(
-      { ...alarmed, input, loader, stateDir, firstLoadMs, startedAt, startedMs, threads, manager, fleet },
+      { ...alarmed, input, loader, stateDir, firstLoadMs, startedAt, startedMs, threads, manager, fleet, signing },
       first,
     );
   } catch (error) {
@@ -134,10 +141,13 @@ export async function runServer(
     if (takeover) {
       await takeover.serving();
       await parts.handOver.open();
+      await parts.updates.join();
       log.info('the previous server has stopped');
     }
     manager.tell('READY', servingText(parts.state.current));
+    reportAlive(manager, server, log);
     shrinkLater();
+    keepHeapSmall();
     return runningServer(parts, server, takeover);
   } catch (error) {
     await stop(parts, takeover);
@@ -197,6 +207,7 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   describeConfiguration(parts.fleet, state.current);
   configureHealth(health.now(), state.current);
   await parts.status.open(takeover?.sockets.status ?? []);
+  parts.tokens.start();
   const firstRound = health.now().firstRound.then(() => {
     state.probed = true;
   });
@@ -207,12 +218,19 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   await waitAtMost(Promise.race([firstRound, unwanted]), settings.health.waitMs);
   await Promise.race([parts.fleet?.joined, unwanted]);
   state.current = await withFleetSerials(state.current, parts);
+  // The records that the fleet has. Before a takeover the other server writes them.
+  if (!takeover) await parts.updates.join();
   const server = (state.server = await startServer({
     listen: settings.listen,
     workers: settings.workers,
     answererModule: ANSWERER_MODULE,
     publication: publicationOf(state.current, parts.queryLog.payload(settings)),
-    reply: (question) => explainInLines(parts.runtime.explain(question as ExplainRequest), votesIn(parts.runtime)),
+    reply: (question) =>
+      isDeferred(question)
+        ? answerDeferred(parts, question)
+        : isAskedDifference(question)
+          ? parts.histories.difference(question)
+          : explainInLines(parts.runtime.explain(question as ExplainRequest), votesIn(parts.runtime)),
     listenTls: settings.tls?.listen ?? [],
     tcpClients: fitTcpClients(settings.limits.tcpClients, log),
     inherited: takeover?.sockets,
@@ -220,13 +238,19 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   }));
   parts.clients.start();
   parts.traffic.start();
+  void parts.historyKeeper.start();
   parts.alarmWatch.start();
   parts.serials.keep(state.current.loaded);
+  void parts.updates.followFiles();
   parts.agreement.start();
+  parts.keyAgreement.start();
   tellSecondaries(parts.notifier, state.current, undefined);
   await parts.calendar.configure(settings);
   parts.measured.start(parts.reloads.reload);
   parts.signatures.start(parts.reloads.reload);
+  parts.foreign.start();
+  parts.rareSets.start();
+  parts.signing.start(parts.reloads.reload, log);
   return server;
 }
 
@@ -241,6 +265,22 @@ function runningServer(parts: ServerParts, server: Server, takeover: Takeover | 
     standDown: (hurried) => standDown(parts, hurried),
     stop: () => stop(parts, takeover),
   };
+}
+
+/** The response to a message that answering threads cannot answer: an update, or an IXFR over UDP. */
+async function answerDeferred(
+  { updates, histories }: ServerParts,
+  question: Deferred,
+): Promise<Uint8Array | undefined> {
+  return isUpdateMessage(question.message, 0) ? await updates.answer(question) : histories.answer(question);
+}
+
+function isAskedDifference(question: unknown): question is AskedDifference {
+  return (question as Partial<AskedDifference>).kind === 'difference';
+}
+
+function isDeferred(question: unknown): question is Deferred {
+  return (question as Partial<Deferred>).kind === 'deferred';
 }
 
 async function standDown({ state, log, manager, handOver }: ServerParts, hurried: Promise<unknown>): Promise<void> {
@@ -259,9 +299,14 @@ async function stop(parts: ServerParts, takeover: Takeover | undefined): Promise
   if (state.server) log.info('stopping');
   state.stopping = true;
   parts.reloads.stop();
+  await parts.foreign.stop();
+  await parts.updates.stop();
   parts.loader.stop();
   parts.alarmWatch.stop();
   parts.signatures.stop();
+  parts.keyAgreement.stop();
+  parts.rareSets.stop();
+  parts.tokens.stop();
   await parts.serials.stop();
   await parts.calendar.close();
   // After a takeover the other server writes the measurements.
@@ -272,10 +317,13 @@ async function stop(parts: ServerParts, takeover: Takeover | undefined): Promise
   parts.simulations.stop();
   parts.clients.stop();
   parts.traffic.stop();
+  // After a takeover the other server keeps it.
+  if (!handOver.isReleased()) await parts.historyKeeper.stop();
   await parts.health.now().stop();
   await parts.fleet?.stop();
   parts.news.stop();
   await parts.status.close();
+  await parts.audit.stop();
   takeover?.abandon();
   handOver.close();
 }
@@ -286,7 +334,9 @@ function logServing({ state, log, status }: ServerParts, server: Server): void {
   log.info(
     {
       listen: server.addresses().map((bound, index) => showBound(bound, settings.listen[index])),
-      ...(http ? { status: `http://${showBound(http, settings.status?.listen)}/` } : {}),
+      ...(http
+        ? { status: `${settings.status?.tls ? 'https' : 'http'}://${showBound(http, settings.status?.listen)}/` }
+        : {}),
       ...(settings.tls
         ? { tls: server.tlsAddresses().map((bound, index) => showBound(bound, settings.tls?.listen[index])) }
         : {}),

@@ -37,8 +37,9 @@ export function createSerialAgreement({ fleet, current, reload, log }: SerialAgr
   let timer: NodeJS.Timeout | undefined;
   let waits = false;
   const tell = (): void => {
+    const keysOf = new Map(current().catalog.zones.map(({ name, signing }) => [keyOf(name), signing?.keysDigest]));
     const served = [...servedEntries(current())].flatMap(([key, { content, serial, digest }]) =>
-      content === undefined || digest === '' ? [] : [[key, { content, serial }] as const],
+      content === undefined || digest === '' ? [] : [[key, { content, serial, keys: keysOf.get(key) }] as const],
     );
     fleet?.serials.serve(new Map(served));
   };
@@ -72,6 +73,7 @@ export function createSerialAgreement({ fleet, current, reload, log }: SerialAgr
   return {
     known: () => fleet && { known: fleet.serials.known(), isServed: true },
     start: () => {
+      if (!fleet) return;
       isServing = true;
       tell();
       lookSoon();
@@ -90,12 +92,23 @@ export function createSerialAgreement({ fleet, current, reload, log }: SerialAgr
  */
 export async function withFleetSerials(
   first: Current,
-  { fleet, loader, input }: { readonly fleet: Fleet | undefined; readonly loader: Loader; readonly input: LoadInput },
+  {
+    fleet,
+    loader,
+    input,
+    keyAgreement,
+  }: {
+    readonly fleet: Fleet | undefined;
+    readonly loader: Loader;
+    readonly input: LoadInput;
+    readonly keyAgreement: { readonly agreed: () => ReadonlyMap<string, string> };
+  },
 ): Promise<Current> {
   const known = fleet?.serials.known();
-  if (known === undefined || known.size === 0) return first;
+  const agreedKeys = keyAgreement.agreed();
+  if (known === undefined || (known.size === 0 && agreedKeys.size === 0)) return first;
   const fleetSerials: FleetSerials = { known, isServed: false };
-  const outcome = await loader.load({ ...input, fleetSerials }, { inForce: first.loaded });
+  const outcome = await loader.load({ ...input, fleetSerials, agreedKeys }, { inForce: first.loaded });
   if (!outcome.ok || outcome.value === first.loaded) return first;
   const next = prepare(outcome.value, first.number, first.warnings, first.served.length, first);
   // Files that changed during the start wait for a reload.
@@ -105,8 +118,13 @@ export async function withFleetSerials(
 /** The entries of the zones that are served, by `nameKey` of the apex. */
 export function* servedEntries({ catalog, loaded }: Current): Iterable<readonly [string, SerialEntry]> {
   for (const { name } of catalog.zones) {
-    const key = nameKey(parseName(name === '.' ? name : `${name}.`));
-    const entry = loaded.serials[key];
+    const key = keyOf(name);
+    const entry = loaded.serials.get(key);
     if (entry !== undefined) yield [key, entry];
   }
+}
+
+/** The `nameKey` of a zone of the catalog. */
+export function keyOf(name: string): string {
+  return nameKey(parseName(name === '.' ? name : `${name}.`));
 }

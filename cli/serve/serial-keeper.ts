@@ -8,11 +8,13 @@ import { createWriter } from '../../health/atomic-file.ts';
 import { systemClock } from '../../health/clock.ts';
 import { tellLost } from '../../health/state-file.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
-import { formatSerials, readSerials, SERIALS_FILE } from '../../zones/serials.ts';
+import { createSerialsText, readSerials, SERIALS_FILE } from '../../zones/serials.ts';
 
 export type SerialKeeper = {
   /** Writes them, and tries again later if that fails. */
   readonly keep: (loaded: LoadedGeneration) => void;
+  /** Resolves when they are written, or cannot be. */
+  readonly flushed: () => Promise<unknown>;
   /** Writes serials that are not saved yet. */
   readonly stop: () => Promise<void>;
 };
@@ -32,10 +34,13 @@ export function createSerialKeeper(stateDir: string, alarms: Alarms, isReleased:
     alarms,
     mayWrite: () => !isReleased(),
   });
+  const textOf = createSerialsText();
+  let written: Promise<unknown> = Promise.resolve();
   return {
     keep: ({ serials }) => {
-      void writer.now(() => formatSerials(serials));
+      written = writer.now(() => textOf(serials));
     },
+    flushed: () => written,
     stop: () => writer.close(),
   };
 }

@@ -4,7 +4,7 @@
  */
 import type { Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
-import type { Catalog, ZoneInfo } from '../../zones/catalog.ts';
+import { changedZones, type Catalog, type ZoneInfo } from '../../zones/catalog.ts';
 
 /** A zone may always lose fewer records than this: from 3 to 1 is a normal change. */
 const MIN_LOST = 10;
@@ -16,8 +16,9 @@ export function findShrunk(
 ): Diagnostic[] {
   const { maxShrink } = next.settings.reload;
   if (maxShrink >= 1) return [];
-  const sizes = new Map(next.catalog.zones.map((zone) => [zone.name, zone.size]));
-  return before.zones.flatMap((zone) => {
+  const changed = changedZones(before.zones, next.catalog.zones);
+  const sizes = new Map(changed.map((zone) => [zone.name, zone.size]));
+  return changedZones(next.catalog.zones, before.zones).flatMap((zone) => {
     const what = shrinkage(zone, sizes.get(zone.name), maxShrink);
     if (what === undefined) return [];
     const hint = 'if that is intended: "pharos reload --force"; reload.max_shrink sets the limit';

@@ -4,6 +4,7 @@
  */
 import type { Alarms } from '../../config/alarms.ts';
 import type { SigningInfo } from '../../dnssec/zone-signer.ts';
+import { every, systemClock, type Cancel, type Clock } from '../../health/clock.ts';
 import type { Catalog } from '../../zones/catalog.ts';
 
 export type SignatureKeeper = {
@@ -18,8 +19,7 @@ export type SignatureKeeperParts = {
   readonly alarms: Pick<Alarms, 'raise' | 'clear' | 'retain'>;
   /** The generation in force. */
   readonly catalog: () => Catalog;
-  /** Milliseconds since 1970. */
-  readonly wallMs?: () => number;
+  readonly clock?: Clock;
 };
 
 /** How often to check. */
@@ -28,26 +28,28 @@ const EVERY_MS = 5000;
 const AGAIN_MS = 300_000;
 
 type Keeper = Required<SignatureKeeperParts> & {
-  timer: NodeJS.Timeout | undefined;
+  cancel: Cancel | undefined;
   reload: (() => Promise<unknown>) | undefined;
   /** The earliest time of the next attempt, in milliseconds since 1970. */
   notBefore: number;
 };
 
 export function createSignatureKeeper(parts: SignatureKeeperParts): SignatureKeeper {
-  const keeper: Keeper = { wallMs: Date.now, ...parts, timer: undefined, reload: undefined, notBefore: 0 };
+  const keeper: Keeper = { clock: systemClock, ...parts, cancel: undefined, reload: undefined, notBefore: 0 };
   return {
     start(reload) {
       keeper.reload = reload;
       lookAtSignatures(keeper);
-      keeper.timer = setInterval(lookAtSignatures, EVERY_MS, keeper).unref();
+      keeper.cancel = every(keeper.clock, EVERY_MS, () => {
+        lookAtSignatures(keeper);
+      });
     },
     replaced() {
       keeper.notBefore = 0;
       lookAtSignatures(keeper);
     },
     stop() {
-      clearInterval(keeper.timer);
+      keeper.cancel?.();
       keeper.reload = undefined;
     },
   };
@@ -59,8 +61,9 @@ export function isExpiring({ refreshAt, expiresAt }: SigningInfo, nowSeconds: nu
 }
 
 function lookAtSignatures(keeper: Keeper): void {
-  const { alarms, catalog, wallMs, reload } = keeper;
-  const now = wallMs() / 1000;
+  const { alarms, catalog, clock, reload } = keeper;
+  const wallMs = clock.wall();
+  const now = wallMs / 1000;
   const expiring = new Set<string>();
   let isDue = false;
   for (const { name, signing } of catalog().zones) {
@@ -77,7 +80,7 @@ function lookAtSignatures(keeper: Keeper): void {
     );
   }
   alarms.retain('signatures_expiring', expiring);
-  if (!isDue || !reload || wallMs() < keeper.notBefore) return;
-  keeper.notBefore = wallMs() + AGAIN_MS;
+  if (!isDue || !reload || wallMs < keeper.notBefore) return;
+  keeper.notBefore = wallMs + AGAIN_MS;
   void reload();
 }

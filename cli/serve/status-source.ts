@@ -6,13 +6,16 @@ import type { Fleet } from '../../fleet/start-fleet.ts';
 import type { Health } from '../../health/engine.ts';
 import { COUNTERS } from '../../server/counters.ts';
 import { explainFrom, type LiveHealth } from '../../server/explain/explain-answer.ts';
+import { createInnerJudge } from '../../server/forecast/service-verdict.ts';
 import {
   createSimulateThread,
   type SimulatedServer,
   type SimulateThread,
 } from '../../server/forecast/simulate-thread.ts';
 import type { Server } from '../../server/threads/supervisor.ts';
-import type { OrderGiver, Runtime } from '../../status/runtime.ts';
+import type { History } from '../../status/history.ts';
+import type { OrderGiver, RecordKeeper, Runtime } from '../../status/runtime.ts';
+import type { VipInfo } from '../../zones/catalog.ts';
 import { vipsOf } from '../../zones/read/suggest-targets.ts';
 import { readVersion } from '../version.ts';
 import type { News } from './announce.ts';
@@ -33,6 +36,7 @@ export type RuntimeParts = {
   /** Undefined until the first round of health checks is done, or `health.wait` is over. */
   readonly fleet: Fleet | undefined;
   readonly orders: OrderGiver;
+  readonly records: RecordKeeper;
   readonly server: () => Server | undefined;
   /** Whether the first round of health checks is done. */
   readonly probed: () => boolean;
@@ -44,9 +48,15 @@ export type RuntimeParts = {
   readonly reloads: Reloads;
   readonly news: News;
   readonly measured: Measured;
+  readonly history: History;
   readonly simulations: SimulateThread;
   /** Lines of the log that were dropped since the start. */
   readonly logDropped: () => number;
+  readonly auditDropped: () => number;
+  readonly dnstapDropped: () => number;
+  readonly signing: Runtime['signing'];
+  readonly whyNoCds: Runtime['whyNoCds'];
+  readonly foreign: NonNullable<Runtime['foreign']>;
 };
 
 /** Simulates for the generation in force, with the counts of its clients and its loads. */
@@ -98,6 +108,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     reasonOf: ({ target }) => parts.fleet?.dissent(target) ?? health().find(target)?.last?.reason,
     ordersOf: ({ target }) => health().find(target),
   });
+  let inner: { readonly of: Current; readonly isUp: Runtime['isInnerUp'] } | undefined;
+  const isInnerUp = (vip: VipInfo): boolean => {
+    const of = current();
+    if (inner?.of !== of) inner = { of, isUp: createInnerJudge(of.loaded, of.health) };
+    return inner.isUp(vip);
+  };
   return {
     version: readVersion(),
     startedAt,
@@ -117,9 +133,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     },
     fleet: parts.fleet,
     orders: parts.orders,
+    records: parts.records,
     counters: () => countersOf(server()),
     served: answers.served,
+    zoneQueries: answers.zoneQueries,
     recent: traffic.recent,
+    isInnerUp,
     explain: (request) => explainFrom(current().loaded, request, liveHealth()),
     clients,
     simulate: parts.simulations.simulate,
@@ -128,9 +147,15 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     alarms: () => alarms.list(),
     ownAlarms: alarms,
     events: news.events,
+    history: parts.history,
     notifications: news.notifications,
     beacon: shareBeacon(measured.beacon, parts.fleet),
     logDropped: parts.logDropped,
+    auditDropped: parts.auditDropped,
+    dnstapDropped: parts.dnstapDropped,
+    signing: parts.signing,
+    whyNoCds: parts.whyNoCds,
+    foreign: parts.foreign,
   };
 }
 

@@ -44,35 +44,38 @@ function expressionOf(match: Regex): Expression {
 const search = new Script('expression.test(text)');
 let room: { expression?: Expression; text?: string } | undefined;
 
-/** Limits all searches of one probe to MAX_MATCH_MS of this thread's CPU time. */
+/** Limits all searches of one probe to MAX_MATCH_MS of this thread's CPU time, without tries that were interrupted. */
 function limited(match: Regex, words: string): (text: string) => boolean {
   let leftMs = MAX_MATCH_MS;
   expressionOf(match);
-  const within = (text: string, limitMs: number): boolean => {
+  /** `found` is undefined if it was interrupted. */
+  const within = (text: string, limitMs: number): { readonly found: boolean | undefined; readonly spentMs: number } => {
     room ??= createContext({}) as NonNullable<typeof room>;
     const before = process.threadCpuUsage();
+    const spentMs = (): number => {
+      const { user, system } = process.threadCpuUsage(before);
+      return (user + system) / 1000;
+    };
     Object.assign(room, { expression: expressionOf(match), text });
     try {
-      return search.runInContext(room, { timeout: Math.max(1, Math.ceil(limitMs)) }) === true;
-    } catch (error) {
-      // It was interrupted, so its internal state cannot be trusted.
+      const found = search.runInContext(room, { timeout: Math.max(1, Math.ceil(limitMs)) }) === true;
+      return { found, spentMs: spentMs() };
+    } catch {
+      // Its internal state cannot be trusted.
       compiled.delete(match);
-      throw error;
-    } finally {
-      const { user, system } = process.threadCpuUsage(before);
-      leftMs -= (user + system) / 1000;
+      return { found: undefined, spentMs: spentMs() };
     }
   };
   return (text) => {
     if (text.length <= MAX_UNLIMITED_MATCH_CHARACTERS) return expressionOf(match).test(text);
     // The script's limit is wall-clock time, which other processes may have used on a busy machine. A search with
-    // little CPU time is tried again: otherwise a target would fail because this node is busy.
-    for (let turn = 0; turn < MAX_MATCH_TURNS && leftMs > 1; turn++) {
-      try {
-        return within(text, leftMs);
-      } catch {
-        // It exceeded the wall-clock limit; `leftMs` tells whether it exceeded its CPU time.
-      }
+    // less CPU time than is left is tried again: otherwise a target would fail because this node is busy. The limit may
+    // come a little before its time.
+    for (let turn = 1; turn <= MAX_MATCH_TURNS && leftMs > 1; turn++) {
+      const { found, spentMs } = within(text, leftMs * turn);
+      if (found === undefined && spentMs < 0.9 * leftMs) continue;
+      leftMs -= spentMs;
+      if (found !== undefined) return found;
     }
     throw new ProbeFailure(`${words} takes more than ${String(MAX_MATCH_MS)} ms over what was received; simplify it`);
   };

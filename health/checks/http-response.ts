@@ -15,8 +15,9 @@ export type HttpReader = {
   /** The method of the request: a response to HEAD has no body, and one to CONNECT opens a tunnel. */
   readonly method: string;
   phase: Phase;
-  /** Received octets that have not been read yet. */
+  /** Received octets; those before `at` have been read. */
   pending: Buffer;
+  at: number;
   /** The status of the final response (1xx is skipped, except 101); 0 until its head has been read. */
   status: number;
   /** Content-Encoding, such as `gzip`; undefined if the body is not encoded. */
@@ -25,36 +26,50 @@ export type HttpReader = {
   persistent: boolean;
   /** Octets still to come of the body or the chunk; in the trailers, octets that they may still have. */
   rest: number;
-  /** The first 64 KiB of the body, in pieces. */
-  readonly taken: Buffer[];
+  /** The first 64 KiB of the body, in pieces; undefined if only their number is wanted. */
+  readonly taken: Buffer[] | undefined;
   octets: number;
   /** The body is longer than 64 KiB. */
   truncated: boolean;
 };
 
-export function createHttpReader(method: string): HttpReader {
+/** `keepsBody`: `bodyOf` will be called. */
+export function createHttpReader(method: string, keepsBody = true): HttpReader {
   return {
     method,
     phase: 'head',
-    pending: Buffer.alloc(0),
+    pending: NOTHING,
+    at: 0,
     status: 0,
     coding: undefined,
     persistent: false,
     rest: 0,
-    taken: [],
+    taken: keepsBody ? [] : undefined,
     octets: 0,
     truncated: false,
   };
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /**
- * Reads received octets. Returns true when no more are needed: the response is complete, or 64 KiB of its body have
- * been read. Throws ProbeFailure if the octets are not HTTP.
+ * Reads received octets, which may be overwritten after the call. Returns true when no more are needed: the response is
+ * complete, or 64 KiB of its body have been read. Throws ProbeFailure if the octets are not HTTP.
  */
 export function feedReader(reader: HttpReader, chunk: Buffer): boolean {
-  reader.pending = reader.pending.length === 0 ? chunk : Buffer.concat([reader.pending, chunk]);
+  const isFirst = unread(reader) === 0;
+  reader.pending = isFirst ? chunk : Buffer.concat([reader.pending.subarray(reader.at), chunk]);
+  reader.at = 0;
   while (!isRead(reader) && step(reader));
+  if (isRead(reader) || unread(reader) === 0) reader.pending = NOTHING;
+  else if (isFirst) reader.pending = Buffer.from(chunk.subarray(reader.at));
+  else return false;
+  reader.at = 0;
   return isRead(reader);
+}
+
+function unread({ pending, at }: HttpReader): number {
+  return pending.length - at;
 }
 
 /** Notes that the server has closed the connection. Returns false if the response had not ended before. */
@@ -66,7 +81,7 @@ export function closeReader(reader: HttpReader): boolean {
 
 /** At most 64 KiB. */
 export function bodyOf(reader: HttpReader): Buffer {
-  return Buffer.concat(reader.taken);
+  return Buffer.concat(reader.taken ?? []);
 }
 
 /** The response has ended, with a body of at most 64 KiB. */
@@ -86,7 +101,7 @@ function isRead({ phase, octets }: HttpReader): boolean {
 function finish(reader: HttpReader): void {
   reader.phase = 'done';
   // Octets after the response belong to no request, so the next response could not be told apart from them.
-  if (reader.pending.length > 0) reader.persistent = false;
+  if (unread(reader) > 0) reader.persistent = false;
 }
 
 /** One step; false if it needs more octets. */
@@ -99,7 +114,7 @@ function step(reader: HttpReader): boolean {
       finish(reader);
       return true;
     case 'until close':
-      takeBody(reader, reader.pending.length);
+      takeBody(reader, unread(reader));
       return false;
     case 'size':
       return takeChunkSize(reader);
@@ -118,29 +133,29 @@ function step(reader: HttpReader): boolean {
 
 /** The next line without its end; undefined until all of it is there. RFC 9112 2.2: a lone LF ends a line too. */
 function takeLine(reader: HttpReader): string | undefined {
-  const { pending } = reader;
-  const end = pending.indexOf(LF);
-  if (end > MAX_HEAD_OCTETS || (end < 0 && pending.length > MAX_HEAD_OCTETS)) throw tooLong();
+  const { pending, at } = reader;
+  const end = pending.indexOf(LF, at);
+  if (end - at > MAX_HEAD_OCTETS || (end < 0 && unread(reader) > MAX_HEAD_OCTETS)) throw tooLong();
   if (end < 0) return undefined;
-  reader.pending = pending.subarray(end + 1);
-  return pending.toString('latin1', 0, end > 0 && pending[end - 1] === CR ? end - 1 : end);
+  reader.at = end + 1;
+  return pending.toString('latin1', at, end > at && pending[end - 1] === CR ? end - 1 : end);
 }
 
 function takeHead(reader: HttpReader): boolean {
-  const { pending, method } = reader;
-  const end = endOfHead(pending);
+  const { pending, at, method } = reader;
+  const end = endOfHead(pending, at);
   if (end < 0) {
-    if (pending.length > MAX_HEAD_OCTETS) throw tooLong();
+    if (unread(reader) > MAX_HEAD_OCTETS) throw tooLong();
     // A server of another protocol may wait for the client to speak, so the first octets decide.
-    const start = pending.toString('latin1', 0, 5);
+    const start = pending.toString('latin1', at, at + 5);
     if (!'HTTP/'.startsWith(start)) throw notHttp(`it begins with ${JSON.stringify(start)}`);
     return false;
   }
-  if (end > MAX_HEAD_OCTETS) throw tooLong();
-  const head = headOf(pending.toString('latin1', 0, end));
-  reader.pending = pending.subarray(end);
+  if (end - at > MAX_HEAD_OCTETS) throw tooLong();
+  const head = headOf(pending.toString('latin1', at, end));
+  reader.at = end;
   // RFC 9110 15.2: any number of interim responses may come first.
-  if (head.status < 200 && head.status !== 101) return reader.pending.length > 0;
+  if (head.status < 200 && head.status !== 101) return unread(reader) > 0;
   reader.status = head.status;
   reader.persistent = head.persistent;
   reader.coding = head.coding;
@@ -195,15 +210,15 @@ function takeRest(reader: HttpReader): boolean {
 
 /** Takes at most `most` octets of the body, and keeps the first 64 KiB of all. Returns how many were taken. */
 function takeBody(reader: HttpReader, most: number): number {
-  const { pending, taken } = reader;
-  const length = Math.min(most, pending.length);
+  const { pending, at, taken } = reader;
+  const length = Math.min(most, unread(reader));
   const wanted = Math.min(length, MAX_BODY_OCTETS - reader.octets);
   if (wanted < length) reader.truncated = true;
   if (wanted > 0) {
-    taken.push(pending.subarray(0, wanted));
+    taken?.push(Buffer.from(pending.subarray(at, at + wanted)));
     reader.octets += wanted;
   }
-  reader.pending = pending.subarray(length);
+  reader.at = at + length;
   return length;
 }
 
@@ -211,8 +226,8 @@ const LF = 10;
 const CR = 13;
 
 /** The offset after the empty line that ends the head; -1 until that line has been received. */
-function endOfHead(octets: Buffer): number {
-  for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
+function endOfHead(octets: Buffer, from: number): number {
+  for (let at = octets.indexOf(LF, from); at >= 0; at = octets.indexOf(LF, at + 1)) {
     const next = octets[at + 1];
     if (next === LF) return at + 2;
     if (next === CR && octets[at + 2] === LF) return at + 3;

@@ -5,12 +5,12 @@
 import { checkTraits, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
 import { systemClock } from '../clock.ts';
 import { createStopper, type StopSignal } from '../stop-signal.ts';
+import { awaitDeadline } from './probe-run.ts';
 import {
   elapsedSince,
   formatMs,
   onAbort,
   ownPort,
-  startDeadline,
   type Probe,
   type ProbeOptions,
   type ProbeResult,
@@ -45,7 +45,7 @@ export async function probeCompound(
   const forget = onAbort(signal, () => {
     decide({ passed: false, reason: 'probe cancelled' });
   });
-  const cancelDeadline = startDeadline(clock, spec.timeoutMs, () => {
+  const cancelDeadline = awaitDeadline(clock, spec.timeoutMs, () => {
     decide(verdictOf(spec, members, `no answer in ${formatMs(spec.timeoutMs)}`));
   });
   await Promise.all(

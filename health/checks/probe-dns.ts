@@ -10,15 +10,8 @@ import { markLocal } from '../../config/system-errors.ts';
 import { parseName } from '../../wire/name.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';
 import type { StopSignal } from '../stop-signal.ts';
-import {
-  ProbeFailure,
-  asError,
-  judge,
-  onAbort,
-  type ProbeOptions,
-  type ProbeResult,
-  type ProbeTarget,
-} from './probe.ts';
+import { judge } from './probe-run.ts';
+import { ProbeFailure, asError, onAbort, type ProbeOptions, type ProbeResult, type ProbeTarget } from './probe.ts';
 import { hostAddress } from './resolve-host.ts';
 
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
@@ -28,9 +21,10 @@ export function probeDns(
   target: ProbeTarget,
   spec: DnsSpec,
   signal: StopSignal,
-  options?: ProbeOptions,
+  { clock }: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline) => ask(target, spec, deadline), options);
+  const { timeoutMs } = spec;
+  return judge({ timeoutMs, signal, clock }, (deadline) => ask(target, spec, deadline));
 }
 
 async function ask(target: ProbeTarget, spec: DnsSpec, signal: StopSignal): Promise<string> {

@@ -10,13 +10,13 @@ import { systemClock, type Cancel, type Clock } from '../clock.ts';
 import { KILLED_WAIT_MS, MAX_COMMANDS_AT_ONCE, MAX_COMMAND_OUTPUT_OCTETS } from '../limits.ts';
 import { createProbeSlots, type Release } from '../probe-slots.ts';
 import type { StopSignal } from '../stop-signal.ts';
+import { judge } from './probe-run.ts';
 import {
   NotProbed,
   ProbeFailure,
   asError,
   elapsedSince,
   formatMs,
-  judge,
   onAbort,
   describeError,
   type ProbeOptions,
@@ -53,9 +53,10 @@ export async function probeExec(
   }
   // Aborted between the grant of the slot and its use.
   if (signal.aborted) release();
-  const late = `still running after ${formatMs(spec.timeoutMs)}`;
+  const { timeoutMs } = spec;
+  const lateReason = `still running after ${formatMs(timeoutMs)}`;
   const command = { target, spec, clock, ended: release };
-  const result = await judge(spec.timeoutMs, signal, (deadline) => run(command, deadline), { late, clock });
+  const result = await judge({ timeoutMs, signal, clock, lateReason }, (deadline) => run(command, deadline));
   // Only the command knows whether it reached the target.
   return { ...result, answered: false };
 }

@@ -10,10 +10,10 @@ import { withoutFinalDot } from '../../config/host-name.ts';
 import { MAX_GRPC_ANSWER_OCTETS } from '../limits.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
+import { judge } from './probe-run.ts';
 import {
   ProbeFailure,
   asError,
-  judge,
   onAbort,
   type Learn,
   type ProbeOptions,
@@ -30,9 +30,10 @@ export function probeGrpc(
   target: ProbeTarget,
   spec: GrpcSpec,
   signal: StopSignal,
-  options?: ProbeOptions,
+  { clock }: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline, learn) => call(target, spec, deadline, learn), options);
+  const { timeoutMs } = spec;
+  return judge({ timeoutMs, signal, clock }, (deadline, learn) => call(target, spec, deadline, learn));
 }
 
 function call(target: ProbeTarget, spec: GrpcSpec, signal: StopSignal, learn: Learn): Promise<string> {

@@ -7,7 +7,7 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { withoutFinalDot } from '../../config/host-name.ts';
-import { overSocket, type ProbeConnection } from '../connection.ts';
+import { overSocket, type Owner, type ProbeConnection } from '../connection.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
 import { connectPlain } from '../plain-connection.ts';
 import type { StopSignal } from '../stop-signal.ts';
@@ -21,17 +21,14 @@ import {
   isReusable,
   type HttpReader,
 } from './http-response.ts';
+import { ProbeRun } from './probe-run.ts';
 import {
   ProbeFailure,
-  asError,
-  judge,
-  onAbort,
-  type Keep,
-  type Learn,
   type ProbeOptions,
   type ProbePassed,
   type ProbeResult,
   type ProbeTarget,
+  type Probing,
 } from './probe.ts';
 import { loadOf } from './reported-load.ts';
 import { lookupHost } from './resolve-host.ts';
@@ -49,97 +46,142 @@ export function probeHttp(
   signal: StopSignal,
   options: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  const { keep, reused } = options;
-  const attempt = (deadline: StopSignal, learn: Learn): Promise<ProbePassed> => {
-    // Before anything is open: an invalid header throws.
-    const request = requestText(target, spec);
-    const overNew = (): Promise<ProbePassed> =>
-      exchange(connectTo(target, spec, request, learn), undefined, spec, deadline, keep);
-    if (reused === undefined) return overNew();
-    return exchange(reused, request, spec, deadline, keep).catch((error: unknown) => {
-      // RFC 9112 9.3.1: a server may close an idle connection while the next request is in flight.
-      if (error instanceof Unanswered) return overNew();
-      throw error;
-    });
-  };
-  return judge(spec.timeoutMs, signal, attempt, options);
-}
-
-/** A connection of an earlier probe ended without a response. */
-class Unanswered extends Error {
-  override readonly name = 'Unanswered';
-}
-
-/** Connects, then sends the request. */
-function connectTo({ host, port }: ProbeTarget, spec: HttpSpec, request: string, learn: Learn): ProbeConnection {
-  const where = { host, port, lookup: lookupHost };
-  if (spec.kind === 'http') {
-    const plain = connectPlain(host, port, request);
-    if (plain !== undefined) return plain;
-  }
-  const socket =
-    spec.kind === 'https'
-      ? tls.connect({ ...where, ...tlsOptions(host, spec), ALPNProtocols: ['http/1.1'] })
-      : net.connect({ ...where, noDelay: true });
-  learnCertificate(socket, learn);
-  const connection = overSocket(socket);
-  connection.send(request);
-  return connection;
-}
-
-/**
- * Judges the response. `request` is sent over the connection of an earlier probe; undefined: the connection already has
- * it. The connection goes to `keep`, or is closed.
- */
-function exchange(
-  connection: ProbeConnection,
-  request: string | undefined,
-  spec: HttpSpec,
-  signal: StopSignal,
-  keep: Keep | undefined,
-): Promise<ProbePassed> {
   return new Promise((resolve, reject) => {
-    const wanted = spec.body === undefined ? undefined : bodyMatcher(spec.body);
-    const reader = createHttpReader(spec.method);
-    let answered = false;
-    const fail = (error: unknown): void => {
-      forget();
-      connection.hangUp();
-      reject(request !== undefined && !answered && !signal.aborted ? new Unanswered() : asError(error));
-    };
-    const pass = (): void => {
-      forget();
-      if (keep !== undefined && isReusable(reader)) keep(connection);
-      else connection.hangUp();
-      resolve(passedWith(reader, spec));
-    };
-    const settle = (readOn: () => boolean): void => {
-      try {
-        const done = readOn();
-        const failure = failureOf(reader, spec, done, wanted);
-        if (failure !== undefined) fail(failure);
-        else if (done) pass();
-      } catch (error) {
-        fail(error);
-      }
-    };
-    const received = (chunk: Buffer): void => {
-      answered = true;
-      settle(() => feedReader(reader, chunk));
-    };
-    const ended = (): void => {
-      if (closeReader(reader)) settle(() => true);
-      else fail(closedEarly(reader, answered));
-    };
-    const forget = onAbort(signal, () => {
-      fail(signal.reason);
-    });
-    if (signal.aborted) return;
-    connection.owner = { received, ended, failed: fail };
-    if (request === undefined) return;
-    if (connection.isOpen()) connection.send(request);
-    else ended();
+    startHttp(target, spec, { ...options, signal, done: resolve, fault: reject });
   });
+}
+
+/** The same without a promise. */
+export function startHttp(target: ProbeTarget, spec: HttpSpec, probing: Probing): void {
+  new HttpProbe(target, spec, probing).run();
+}
+
+/** One request and its response. Owns the connection until the end. */
+class HttpProbe extends ProbeRun implements Owner {
+  readonly #target: ProbeTarget;
+  readonly #spec: HttpSpec;
+  readonly #probing: Probing;
+  readonly #reader: HttpReader;
+  #connection: ProbeConnection | undefined;
+  /** The connection is that of an earlier probe. */
+  #isReused = false;
+  #isAnswered = false;
+  #wanted: BodyMatcher | undefined = undefined;
+
+  constructor(target: ProbeTarget, spec: HttpSpec, probing: Probing) {
+    super(spec.timeoutMs, probing);
+    this.#target = target;
+    this.#spec = spec;
+    this.#probing = probing;
+    this.#connection = probing.reused;
+    this.#reader = createHttpReader(spec.method, spec.body !== undefined || spec.loadPath !== undefined);
+  }
+
+  run(): void {
+    if (!this.begin()) {
+      this.#connection?.hangUp();
+      return;
+    }
+    try {
+      // Before anything is open: an invalid header throws.
+      const request = requestText(this.#target, this.#spec);
+      const { body } = this.#spec;
+      if (body !== undefined) this.#wanted = bodyMatcher(body);
+      if (this.#connection === undefined) this.#connect(request);
+      else this.#useAgain(this.#connection, request);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  received(octets: Buffer): void {
+    this.#isAnswered = true;
+    try {
+      this.#judge(feedReader(this.#reader, octets));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  ended(): void {
+    try {
+      if (closeReader(this.#reader)) this.#judge(true);
+      else this.#fail(closedEarly(this.#reader, this.#isAnswered));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  failed(error: NodeJS.ErrnoException): void {
+    this.#fail(error);
+  }
+
+  protected override stop(reason: ProbeFailure): void {
+    this.#fail(reason);
+  }
+
+  #connect(request: string): void {
+    this.#isReused = false;
+    const { host, port } = this.#target;
+    const plain = this.#spec.kind === 'http' ? connectPlain(host, port, request) : undefined;
+    this.#connection = plain ?? this.#overSocket(request);
+    this.#connection.owner = this;
+  }
+
+  #overSocket(request: string): ProbeConnection {
+    const { host, port } = this.#target;
+    const where = { host, port, lookup: lookupHost };
+    const socket =
+      this.#spec.kind === 'https'
+        ? tls.connect({ ...where, ...tlsOptions(host, this.#spec), ALPNProtocols: ['http/1.1'] })
+        : net.connect({ ...where, noDelay: true });
+    learnCertificate(socket, (what) => {
+      this.learn(what);
+    });
+    const connection = overSocket(socket);
+    connection.send(request);
+    return connection;
+  }
+
+  #useAgain(connection: ProbeConnection, request: string): void {
+    this.#isReused = true;
+    connection.owner = this;
+    if (connection.isOpen()) connection.send(request);
+    else this.ended();
+  }
+
+  /** Judges the response by what has been read. */
+  #judge(isRead: boolean): void {
+    const failure = failureOf(this.#reader, this.#spec, isRead, this.#wanted);
+    if (failure !== undefined) this.#fail(failure);
+    else if (isRead) this.#pass();
+  }
+
+  #pass(): void {
+    const { reason, load } = passedWith(this.#reader, this.#spec);
+    const connection = this.#connection;
+    const probing = this.#probing;
+    if (connection !== undefined && probing.keep !== undefined && this.#spec.watch && isReusable(this.#reader)) {
+      probing.keep(connection);
+    } else connection?.hangUp();
+    this.pass(reason, load);
+  }
+
+  #fail(error: unknown): void {
+    this.#connection?.hangUp();
+    this.#connection = undefined;
+    // RFC 9112 9.3.1: a server may close an idle connection while the next request is in flight.
+    if (this.#isReused && !this.#isAnswered && !this.isStopped) this.#connectAgain();
+    else this.fail(error);
+  }
+
+  #connectAgain(): void {
+    try {
+      this.#connect(requestText(this.#target, this.#spec));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
 }
 
 function closedEarly(reader: HttpReader, answered: boolean): ProbeFailure {
@@ -170,8 +212,8 @@ function reasonOf(status: number): string {
 
 /** The text of each check's request, written once: many targets share a check. */
 const written = new WeakMap<HttpSpec, Written>();
-/** Unless `named`, the Host header with the target's address goes between the two parts. */
-type Written = { readonly start: string; readonly rest: string; readonly named: boolean };
+/** A text for all targets, or two parts; then the Host header with the target's address goes between them. */
+type Written = string | { readonly start: string; readonly rest: string };
 
 /** The request. Throws TypeError for characters that HTTP does not allow. */
 function requestText(target: ProbeTarget, spec: HttpSpec): string {
@@ -180,7 +222,7 @@ function requestText(target: ProbeTarget, spec: HttpSpec): string {
     text = writeRequest(spec);
     written.set(spec, text);
   }
-  return text.named ? text.start + text.rest : `${text.start}host: ${authorityOf(target, spec)}\r\n${text.rest}`;
+  return typeof text === 'string' ? text : `${text.start}host: ${authorityOf(target, spec)}\r\n${text.rest}`;
 }
 
 function writeRequest({ method, path, host, headers }: HttpSpec): Written {
@@ -195,14 +237,20 @@ function writeRequest({ method, path, host, headers }: HttpSpec): Written {
     validateHeaderName(name);
     validateHeaderValue(name, value);
   }
-  const lines = [...fields].map(([name, value]) => `${name}: ${value}\r\n`);
-  return { start: `${method} ${path} HTTP/1.1\r\n`, rest: `${lines.join('')}\r\n`, named: fields.has('host') };
+  const start = `${method} ${path} HTTP/1.1\r\n`;
+  const rest = `${[...fields].map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  return fields.has('host') ? start + rest : { start, rest };
 }
 
 /** RFC 9110 7.2: the default port is omitted. */
 function authorityOf({ host, port }: ProbeTarget, { kind }: HttpSpec): string {
   const name = host.includes(':') ? `[${host}]` : withoutFinalDot(host);
   return port === (kind === 'https' ? 443 : 80) ? name : `${name}:${String(port)}`;
+}
+
+function isWithin(status: number, ranges: HttpSpec['status']): boolean {
+  for (const { from, to } of ranges) if (status >= from && status <= to) return true;
+  return false;
 }
 
 /** Why the check fails, judged by the response so far; undefined: no failure yet. */
@@ -214,7 +262,7 @@ function failureOf(
 ): ProbeFailure | undefined {
   const { status } = reader;
   if (status === 0) return undefined;
-  if (!spec.status.some(({ from, to }) => status >= from && status <= to)) {
+  if (!isWithin(status, spec.status)) {
     const ranges = spec.status.map(({ from, to }) => (from === to ? String(from) : `${String(from)}-${String(to)}`));
     return new ProbeFailure(`HTTP ${String(status)} (expected ${ranges.join(', ')})`);
   }

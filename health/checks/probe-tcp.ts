@@ -8,10 +8,10 @@ import { MAX_BODY_OCTETS } from '../limits.ts';
 import { connectPlain } from '../plain-connection.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { bodyMatcher } from './body-match.ts';
+import { judge } from './probe-run.ts';
 import {
   ProbeFailure,
   asError,
-  judge,
   onAbort,
   type Keep,
   type ProbeOptions,
@@ -27,9 +27,10 @@ export function probeTcp(
   target: ProbeTarget,
   spec: TcpSpec,
   signal: StopSignal,
-  options: ProbeOptions = {},
+  { clock, keep }: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline) => converse(target, spec, deadline, options.keep), options);
+  const { timeoutMs } = spec;
+  return judge({ timeoutMs, signal, clock }, (deadline) => converse(target, spec, deadline, keep));
 }
 
 function converse(target: ProbeTarget, spec: TcpSpec, signal: StopSignal, keep?: Keep): Promise<string> {

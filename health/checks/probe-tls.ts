@@ -5,10 +5,10 @@ import { connect, type TLSSocket } from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { overSocket } from '../connection.ts';
 import type { StopSignal } from '../stop-signal.ts';
+import { judge } from './probe-run.ts';
 import {
   ProbeFailure,
   asError,
-  judge,
   onAbort,
   type Keep,
   type Learn,
@@ -31,14 +31,10 @@ export function probeTls(
   target: ProbeTarget,
   spec: TlsSpec,
   signal: StopSignal,
-  options: ProbeOptions = {},
+  { clock, keep }: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  return judge(
-    spec.timeoutMs,
-    signal,
-    (deadline, learn) => shakeHands(target, spec, deadline, learn, options.keep),
-    options,
-  );
+  const { timeoutMs } = spec;
+  return judge({ timeoutMs, signal, clock }, (deadline, learn) => shakeHands(target, spec, deadline, learn, keep));
 }
 
 function shakeHands(

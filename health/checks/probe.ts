@@ -1,14 +1,13 @@
 /**
- * The type of probes, their deadline, and the reasons of failures.
+ * The type of probes, and the reasons of failures. `probe-run.ts` has their deadline.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { plainText } from '../../config/plain-text.ts';
 import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { codeOf } from '../../config/unknown-values.ts';
-import { systemClock, type Cancel, type Clock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { ProbeConnection } from '../connection.ts';
-import { LATE_TIMER_MS } from '../limits.ts';
-import { createStopper, type StopSignal } from '../stop-signal.ts';
+import type { StopSignal } from '../stop-signal.ts';
 
 /** Where a probe connects: an address or a host name, and a port (0: neither check nor VIP has one). */
 export type ProbeTarget = {
@@ -79,6 +78,26 @@ export type Probe<Spec extends CheckSpec = CheckSpec> = (
   options?: ProbeOptions,
 ) => Promise<ProbeResult>;
 
+/** One probe under way, for those that start it without a promise. */
+export type Probing = {
+  readonly signal: StopSignal;
+  readonly clock?: Clock;
+  readonly reused?: ProbeConnection | undefined;
+  /** Called as a method. */
+  readonly keep?: Keep | undefined;
+  /** Called once, unless `fault` is. */
+  done(result: ProbeResult): void;
+  /** A fault of this program has ended the probe. */
+  fault(error: unknown): void;
+};
+
+/** Starts a probe; see `Probe`. Without a promise, since thousands are made per second. */
+export type StartProbe<Spec extends CheckSpec = CheckSpec> = (
+  target: ProbeTarget,
+  spec: Spec,
+  probing: Probing,
+) => void;
+
 /** The port in the check. */
 export function ownPort(check: CheckSpec): number | undefined {
   return 'port' in check && check.port !== 0 ? check.port : undefined;
@@ -92,87 +111,6 @@ export class ProbeFailure extends Error {
 /** The probe could not be made because of a fault of this machine. The message is the reason. */
 export class NotProbed extends Error {
   override readonly name = 'NotProbed';
-}
-
-/**
- * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why
- * it failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires, by default
- * "no answer".
- */
-export async function judge(
-  timeoutMs: number,
-  signal: StopSignal,
-  attempt: (signal: StopSignal, learn: Learn) => Promise<string | ProbePassed>,
-  { late, clock = systemClock }: { readonly late?: string; readonly clock?: Clock } = {},
-): Promise<ProbeResult> {
-  const startedMs = clock.now();
-  const stopper = createStopper();
-  const stop = (): void => {
-    stopper.abort(new ProbeFailure('probe cancelled'));
-  };
-  const cancelDeadline = startDeadline(clock, timeoutMs, () => {
-    stopper.abort(new ProbeFailure(late ?? `no answer in ${formatMs(timeoutMs)}`));
-  });
-  let learned: Pick<ProbeResult, 'certificateEndsMs'> | undefined;
-  const learn: Learn = (what) => {
-    learned = what;
-  };
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  try {
-    if (stopper.aborted) throw stopper.reason;
-    const passed = await attempt(stopper, learn);
-    const { reason, load } = typeof passed === 'string' ? { reason: passed } : passed;
-    const result: ProbeResult = { passed: true, reason: plainText(reason), elapsedMs: elapsedSince(clock, startedMs) };
-    // Most results have neither, and a copy would cost more than the rest of this function.
-    if (load === undefined && learned === undefined) return result;
-    return { ...result, ...(load === undefined ? {} : { load }), ...learned };
-  } catch (error) {
-    const why: unknown = stopper.aborted ? stopper.reason : error;
-    const elapsedMs = elapsedSince(clock, startedMs);
-    if (stopper.aborted) {
-      return { passed: false, reason: describeError(why), elapsedMs, answered: false, ...learned };
-    }
-    if (hasExpired(error)) learned = { certificateEndsMs: EXPIRED };
-    return { ...failureOf(error), elapsedMs, ...learned };
-  } finally {
-    cancelDeadline();
-    signal.removeEventListener('abort', stop);
-  }
-}
-
-/**
- * Calls back after `timeoutMs`. If this thread was busy, timers fire before sockets are read, and a response that has
- * arrived would count as late. So the deadline waits for one turn of the event loop, and is extended once by the lost
- * time.
- */
-export function startDeadline(clock: Clock, timeoutMs: number, expire: () => void): () => void {
-  let ended = false;
-  let cancel: Cancel;
-  const arm = (delayMs: number, again: boolean): void => {
-    const dueMs = clock.now() + delayMs;
-    cancel = clock.after(delayMs, () => {
-      const lateMs = clock.now() - dueMs;
-      if (again && lateMs > LATE_TIMER_MS) {
-        arm(Math.min(lateMs, timeoutMs), false);
-        return;
-      }
-      setImmediate(() => {
-        // Runs after promises that are already settled, because events of plain connections come without a tick of
-        // Node.js.
-        queueMicrotask(() => {
-          process.nextTick(() => {
-            if (!ended) expire();
-          });
-        });
-      });
-    });
-  };
-  arm(timeoutMs, true);
-  return () => {
-    ended = true;
-    cancel();
-  };
 }
 
 /** The result of a probe that ended with this error: whose fault it is, and the reason. */
@@ -227,11 +165,6 @@ function isAnswer(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isAnswer);
   const code = codeOf(error);
   return /^(ECONNREFUSED|ECONNRESET|EPIPE|EPROTO)$|^ERR_(SSL|TLS|HTTP2)|CERT|^UNABLE_TO_/.test(code);
-}
-
-/** Whether a handshake failed because a certificate of the chain has expired. */
-function hasExpired(error: unknown): boolean {
-  return codeOf(error) === 'CERT_HAS_EXPIRED';
 }
 
 /** Any thrown value as an Error. */

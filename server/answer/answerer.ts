@@ -2,6 +2,7 @@
  * The module that answering threads import (AnswererModule in server/contract.ts). It builds the state of one
  * generation and puts together the functions that answer its packets.
  */
+import { createOnlineSigner, type OnlineSigner, type OnlineZone } from '../../dnssec/online-signer.ts';
 import { viewHealthTable } from '../../health/health-table.ts';
 import { createDecision } from '../../steering/decision.ts';
 import { VIP } from '../../steering/plan.ts';
@@ -9,19 +10,25 @@ import { createRandom } from '../../steering/random.ts';
 import { MAX_CHAIN_LINKS } from '../../wire/limits.ts';
 import { createQuery } from '../../wire/query.ts';
 import { createResponse } from '../../wire/response.ts';
-import { viewImage, type ImageMemory } from '../../zones/image/image.ts';
+import { createSearch, search } from '../../zones/image/find-node.ts';
+import { type Image, viewImage, type ImageMemory } from '../../zones/image/image.ts';
 import type { Answer, AnswerLong, AskControl, Publication } from '../contract.ts';
 import { createCounters } from '../counters.ts';
 import { answerPeers } from '../transfer/answer-peers.ts';
 import { createTransfers, type TransferPayload } from '../transfer/transfer.ts';
-import type { Answerer } from './answer-state.ts';
+import { deferUpdates } from '../transfer/update-request.ts';
+import { zoneOfApex } from '../transfer/zone-messages.ts';
+import type { Answerer, Listing } from './answer-state.ts';
 import { answer } from './answer.ts';
 import { createSampler } from './client-samples.ts';
+import { SIGNATURES_PER_SECOND } from './compact.ts';
 import { createCookies } from './cookies.ts';
 import { createExplainOverUdp, createExplains, startsWithExplain, type ExplainPayload } from './explain-query.ts';
+import { createOnlineCache, type Online } from './online-cache.ts';
 import { createClock, type PacketClock } from './packet-time.ts';
 import { createProofs } from './proofs.ts';
 import { sampleQueries, type QueryLogPayload } from './query-samples.ts';
+import { viewRareSets, type RareSetMemory } from './rare-sets.ts';
 import { createLimiter, limitUnverified, type RrlPayload } from './rrl.ts';
 
 /** The part of a publication that the answerer reads: shared memory and a few octets. */
@@ -31,6 +38,8 @@ export type AnswererPayload = {
   readonly health: SharedArrayBuffer;
   /** One block per thread, with one counter per slot. */
   readonly served: readonly SharedArrayBuffer[];
+  /** One block per thread, with one counter per zone. Undefined: nothing reads them. */
+  readonly zoneQueries?: readonly SharedArrayBuffer[] | undefined;
   /** One ring per thread, made by `createClientRing`. Without rings, clients are not counted by country. */
   readonly clients?: readonly SharedArrayBuffer[] | undefined;
   readonly nsid: Uint8Array;
@@ -43,6 +52,10 @@ export type AnswererPayload = {
   readonly explain?: ExplainPayload | undefined;
   /** Undefined: queries are not logged. */
   readonly queryLog?: QueryLogPayload | undefined;
+  /** The zones with compact denial. */
+  readonly online?: readonly OnlineZone[] | undefined;
+  /** Undefined: no zone with services is signed. */
+  readonly rareSets?: RareSetMemory | undefined;
   /** Undefined: `transfer` is not configured. */
   readonly transfer?: TransferPayload | undefined;
 };
@@ -80,19 +93,24 @@ export function createAnswererState(
       nameSum: 0,
       sumBefore: query.sumBefore,
       zone: 0,
+      head: 0,
       firstService: 0,
+      firstAlias: 0,
       node: -1,
       suffixAt: 0,
     },
     visited: new Int32Array(MAX_CHAIN_LINKS + 1),
     visitedAt: new Int32Array(MAX_CHAIN_LINKS + 1),
     proofs: createProofs(MAX_CHAIN_LINKS + 1),
+    online: onlineOf(image, payload.online ?? []),
+    rareSets: payload.rareSets && viewRareSets(payload.rareSets, thread, counters),
     client: new Uint8Array(16),
     clientBits: 32,
     clientIsSubnet: false,
     isSubnetSetAside: false,
-    has: 0,
+    answersFrom: 0,
     served: new Float64Array(payload.served[thread] ?? new SharedArrayBuffer(slots * 8)),
+    zoneQueries: new Float64Array(payload.zoneQueries?.[thread] ?? new SharedArrayBuffer((image.zoneMask + 1) * 8)),
     sampler: ring && createSampler(ring, counters, ~seed),
     nsid: payload.nsid,
     version: payload.version,
@@ -100,7 +118,26 @@ export function createAnswererState(
     clock,
     cookies: cookieSecrets.length === 0 ? undefined : createCookies(cookieSecrets),
     limiter: rrl && createLimiter(rrl, crypto.getRandomValues(new Int32Array(2))),
+    listing: listingOf(image, payload.transfer),
   };
+}
+
+function listingOf(image: Image, transfer: TransferPayload | undefined): Listing | undefined {
+  const { catalog, allow } = transfer?.settings ?? {};
+  const zone = catalog && zoneOfApex(image, catalog.name)?.zone;
+  return zone === undefined ? undefined : { zone, peers: (allow ?? []).map(({ from }) => from), isOpen: false };
+}
+
+/** Undefined if there are no zones with compact denial. */
+function onlineOf(image: Image, zones: readonly OnlineZone[]): Online | undefined {
+  if (zones.length === 0) return undefined;
+  const signers = new Map<number, OnlineSigner>();
+  for (const zone of zones) {
+    const target = createSearch(zone.apex);
+    search(image, target);
+    if (target.node >= 0) signers.set(target.zone, createOnlineSigner(zone));
+  }
+  return { signers, cache: createOnlineCache(), sinceMs: 0, left: SIGNATURES_PER_SECOND };
 }
 
 /** See AnswererModule in server/contract.ts. */
@@ -133,8 +170,12 @@ export function createAnswerLong(
   const payload = publication.payload as AnswererPayload;
   const image = viewImage(payload.image, payload.atlas);
   const explains = payload.explain && createExplains(image, payload.explain, ask);
-  const transfers = payload.transfer && createTransfers(image, payload.transfer, counters, nowSeconds);
-  return (client, rx, rxAt, length) => explains?.(client, rx, rxAt, length) ?? transfers?.(client, rx, rxAt, length);
+  const transfers = payload.transfer && createTransfers(image, payload.transfer, counters, nowSeconds, ask);
+  const updates = payload.transfer?.hasUpdates === true ? deferUpdates(ask, payload.transfer, nowSeconds) : undefined;
+  return (client, rx, rxAt, length) =>
+    updates?.(client, rx, rxAt, length) ??
+    explains?.(client, rx, rxAt, length) ??
+    transfers?.(client, rx, rxAt, length);
 }
 
 /** TSIG signatures carry the time of day (RFC 8945 5.2.3). */

@@ -1,6 +1,8 @@
 /**
- * Class CH: the server's version and identity (RFC 4892), refused unless configured (docs/configuration.md#dns).
+ * Class CH: the server's version and identity (RFC 4892), refused unless configured (docs/configuration.md#dns). PACKET
+ * PATH: allocates nothing.
  */
+import { get8, put16 } from '../../wire/octets.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
 import type { Answerer } from './answer-state.ts';
 
@@ -26,25 +28,30 @@ export function answerChaos(a: Answerer): void {
   response.authoritative = true;
   if (query.type !== TYPE.TXT && query.type !== TYPE.ANY) return;
   const { tx } = response;
-  if (response.length + TEXT_HEAD_OCTETS + text.length > response.limit) {
+  if (response.length + HEAD.length + 1 + text.length > response.limit) {
     response.truncated = true;
     return;
   }
   let at = response.base + response.length;
-  // C00C TXT CH, TTL 0, one character-string.
-  const dataOctets = text.length + 1;
-  const head = [0xc0, 0x0c, 0, TYPE.TXT, 0, CLASS.CH, 0, 0, 0, 0, dataOctets >> 8, dataOctets & 0xff, text.length];
-  for (const octet of head) tx[at++] = octet;
-  tx.set(text, at);
-  response.length += TEXT_HEAD_OCTETS + text.length;
+  for (let index = 0; index < HEAD.length; index++) tx[at++] = get8(HEAD, index);
+  put16(tx, at - 2, text.length + 1);
+  tx[at++] = text.length;
+  for (let index = 0; index < text.length; index++) tx[at++] = get8(text, index);
+  response.length += HEAD.length + 1 + text.length;
   response.answers = 1;
 }
 
-/** Octets of a TXT record with one character-string, without the string itself. */
-const TEXT_HEAD_OCTETS = 13;
+/** C00C TXT CH, TTL 0, and room for the length of the data, which is one character-string. */
+const HEAD = Uint8Array.of(0xc0, 0x0c, 0, TYPE.TXT, 0, CLASS.CH, 0, 0, 0, 0, 0, 0);
 const NOTHING = new Uint8Array(0);
 
 function isOneOf({ query }: Answerer, names: readonly Uint8Array[]): boolean {
-  const asked = query.name.subarray(0, query.nameOctets);
-  return names.some((name) => name.length === asked.length && name.every((octet, i) => octet === asked[i]));
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index];
+    if (name === undefined || name.length !== query.nameOctets) continue;
+    let same = 0;
+    while (same < name.length && name[same] === query.name[same]) same++;
+    if (same === name.length) return true;
+  }
+  return false;
 }

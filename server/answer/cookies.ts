@@ -3,7 +3,7 @@
  * receives packets at its address. PACKET PATH: allocates nothing.
  *
  *     client cookie  8 octets, as the client chose it
- *     server cookie  version 1 | reserved, 3 octets | time, 4 octets | SipHash-2-4 of all before and the address, 8 octets
+ *     server cookie  version 1 | reserved, 3 octets | time, 4 octets | SipHash-2-4 of all before and the address
  */
 import { CLIENT_COOKIE_OCTETS, type Query } from '../../wire/query.ts';
 import { COOKIE_OCTETS, type Response } from '../../wire/response.ts';

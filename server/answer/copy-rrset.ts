@@ -1,8 +1,8 @@
 /**
- * Copies RRsets of the image into a response. PACKET PATH: allocates nothing. Positions are relative to the start of the
- * message.
+ * Copies RRsets of the image into a response. PACKET PATH: allocates nothing. Positions are relative to the start of
+ * the message.
  */
-import { get16 } from '../../wire/octets.ts';
+import { copyOctets, get16 } from '../../wire/octets.ts';
 import {
   COUNT_MASK,
   firstPatchOf,
@@ -44,6 +44,26 @@ export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt:
     const kind = patchKind(words, patch);
     putPointer(tx, at, kind === PATCH.APEX ? apexAt : start + (kind & 0xffff));
   }
+  response.length += octets;
+  return true;
+}
+
+/**
+ * Appends records in wire form that are not in the image: `wire[from...]`. Their owner is the name at `ownerAt`, and
+ * their data has no pointers. Returns false and writes nothing when they do not fit.
+ */
+export function copyRecords(
+  { response }: Answerer,
+  wire: Uint8Array,
+  from: number,
+  octets: number,
+  ownerAt: number,
+): boolean {
+  const { tx, base } = response;
+  if (response.length + octets > response.limit) return false;
+  const to = base + response.length;
+  copyOctets(wire, from, octets, tx, to);
+  for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) putPointer(tx, at, ownerAt);
   response.length += octets;
   return true;
 }

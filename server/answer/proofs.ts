@@ -11,6 +11,10 @@ export type Proofs = {
   /** Nodes whose NSEC is in the response. */
   added: number;
   readonly addedNodes: Int32Array;
+  /** The position of the current name in the message. */
+  nameAt: number;
+  /** Whether the current name matched a wildcard of a zone with compact denial: the answer is signed for the name. */
+  isExpanded: boolean;
   /** Number of VIPs of the last set that `signedSet` found. */
   setSize: number;
   /** `*` below the closest encloser. */
@@ -31,6 +35,7 @@ export function createProofs(links: number): Proofs {
     apexAt: new Int32Array(links),
     added: 0,
     addedNodes: new Int32Array(links + 4),
+    ...{ nameAt: 12, isExpanded: false },
     setSize: 0,
     wildcard: new Uint8Array(NAME_OCTETS),
     wildcardLabels: new Uint8Array(LABELS),

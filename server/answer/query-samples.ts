@@ -77,13 +77,13 @@ export function sampleQueries(
     // Before the answer, which may overwrite the query.
     copyOctets(rx, rxAt, Math.min(length, QUERY_OCTETS), bytes, at + QUERY_AT);
     const written = answer(packet);
-    copyOctets(tx, txAt, Math.min(written, RESPONSE_OCTETS), bytes, at + RESPONSE_AT);
+    copyOctets(tx, txAt, Math.max(0, Math.min(written, RESPONSE_OCTETS)), bytes, at + RESPONSE_AT);
     copyOctets(peer, peerAt, peerOctets, bytes, at + ADDRESS_AT);
     view.setFloat64(at, Date.now(), true);
     bytes[at + 8] = transport;
     bytes[at + 9] = peerOctets;
     view.setUint16(at + 10, length, true);
-    view.setUint16(at + 12, written, true);
+    view.setUint16(at + 12, Math.max(0, written), true);
     putSlot(ring);
     return written;
   };

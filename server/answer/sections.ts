@@ -14,8 +14,8 @@ import {
   RECORD_HEAD_OCTETS,
   RRSET,
   rrsetWord,
-  ZONE,
-  zoneWord,
+  HEAD,
+  headWord,
 } from '../../zones/image/image.ts';
 import type { Answerer } from './answer-state.ts';
 import { copyRrset, putPointer, recordsOf, suffixAt } from './copy-rrset.ts';
@@ -49,10 +49,11 @@ export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: n
  */
 export function addNegative(a: Answerer, zone: number, node: number, apexAt: number): void {
   const { response, image, query } = a;
-  const soa = zoneWord(image.words, zone, ZONE.NEGATIVE_SOA);
+  const { head } = a.search;
+  const soa = headWord(image.words, head, HEAD.NEGATIVE_SOA);
   if (soa === 0) return;
   const start = response.length;
-  if (!copyRrset(a, zone + soa, apexAt, apexAt)) {
+  if (!copyRrset(a, head + soa, apexAt, apexAt)) {
     response.truncated = true;
     return;
   }

@@ -3,9 +3,10 @@
  * records that prove that a name or type does not exist (RFC 4035 3.1). The image has all of them; nothing is signed
  * here. PACKET PATH: allocates nothing.
  */
+import { countWith, innerPlace, SERVICE, serviceWord } from '../../steering/plan.ts';
 import { MAX_POINTER } from '../../wire/limits.ts';
 import { get16 } from '../../wire/octets.ts';
-import { TYPE } from '../../wire/types.ts';
+import { RCODE, TYPE } from '../../wire/types.ts';
 import { findRrset } from '../../zones/image/find-node.ts';
 import {
   apexOf,
@@ -13,6 +14,7 @@ import {
   type Image,
   nameAtOf,
   NODE,
+  NODE_FLAG,
   nodeWord,
   pairOf,
   RECORD_HEAD_OCTETS,
@@ -23,9 +25,19 @@ import {
   ZONE,
   zoneWord,
 } from '../../zones/image/image.ts';
-import { findSet, isSigned, isSignedRrset, keyOfSet } from '../../zones/image/signed-rows.ts';
+import {
+  findSet,
+  isCompact,
+  isSigned,
+  isSignedRrset,
+  keyOfSet,
+  MAX_SET_VIPS,
+  NO_KEY,
+} from '../../zones/image/signed-rows.ts';
 import type { Answerer } from './answer-state.ts';
+import { addOnlineNsec, addOnlineSignatures } from './compact.ts';
 import { copyRrset, putPointer, recordsOf } from './copy-rrset.ts';
+import { findRareSet } from './rare-sets.ts';
 
 /**
  * Appends the signatures of an RRset that is already in the response. Returns their number; 0 if the RRset has none. If
@@ -33,6 +45,12 @@ import { copyRrset, putPointer, recordsOf } from './copy-rrset.ts';
  */
 export function copySignatures(a: Answerer, rrset: number, ownerAt: number): number {
   if (!isSignedRrset(a.image.words, rrset)) return 0;
+  if (a.proofs.isExpanded) return addOnlineSignatures(a, a.search.zone, rrset, ownerAt);
+  return copySigned(a, rrset, ownerAt);
+}
+
+/** Does the same with the signatures of the image. */
+function copySigned(a: Answerer, rrset: number, ownerAt: number): number {
   if (copyRrset(a, rrset + 1, ownerAt, 0)) return recordsOf(a, rrset + 1);
   a.response.truncated = true;
   return -1;
@@ -47,6 +65,10 @@ export function extraSignatures(a: Answerer, rrset: number, ownerAt: number): nu
 export function noteExpansion(a: Answerer, zone: number, apexAt: number): void {
   const { proofs, image, search: target } = a;
   if (!isSigned(image, zone)) return;
+  if (isCompact(image, zone)) {
+    proofs.isExpanded = true;
+    return;
+  }
   proofs.nodes[proofs.count] = coverOf(a, zone, target.name, target.labelAt, target.labels);
   proofs.apexAt[proofs.count] = apexAt;
   proofs.count++;
@@ -67,6 +89,10 @@ export function addDenial(a: Answerer, zone: number, node: number, apexAt: numbe
   const { image, search: target } = a;
   const { words } = image;
   if (!isSigned(image, zone)) return;
+  if (isCompact(image, zone)) {
+    addCompactDenial(a, zone, node, apexAt, soaAt);
+    return;
+  }
   signSoa(a, zone, apexAt, soaAt);
   if (node < 0) {
     addNsec(a, coverOf(a, zone, target.name, target.labelAt, target.labels), 0, apexAt);
@@ -78,15 +104,42 @@ export function addDenial(a: Answerer, zone: number, node: number, apexAt: numbe
   addProofs(a);
 }
 
+/** RFC 9824: the NSEC of the name itself. Only names that exist have one in the image. */
+function addCompactDenial(a: Answerer, zone: number, node: number, apexAt: number, soaAt: number): void {
+  const { image, response, query, proofs } = a;
+  const ttlSeconds = response.view.getUint32(response.base + soaAt + 6);
+  const isOnline = node < 0 || proofs.isExpanded;
+  if (isOnline && query.type === TYPE.NSEC && response.authorities === 1) {
+    // RFC 9824 3.1: the name has an NSEC. It is the answer, in place of the SOA.
+    response.length = soaAt;
+    response.authorities = 0;
+    response.rcode = RCODE.NOERROR;
+    addOnlineNsec(a, zone, node < 0 ? -1 : nsecRow(image, node, 0), ttlSeconds, true);
+    return;
+  }
+  signSoa(a, zone, apexAt, soaAt);
+  // RFC 9824 5.1: only a client that knows NXNAME gets NXDOMAIN.
+  if (node < 0 && query.compactOk) response.compactOk = true;
+  else if (node < 0) response.rcode = RCODE.NOERROR;
+  if (isOnline) addOnlineNsec(a, zone, node < 0 ? -1 : nsecRow(image, node, deniedType(a, node)), ttlSeconds, false);
+  else addNsec(a, node, deniedType(a, node), apexAt);
+  addProofs(a);
+}
+
+/** The row of a node's NSEC. `without`: see `addNsec`. */
+function nsecRow(image: Image, node: number, without: number): number {
+  const usual = nodeWord(image.words, node, NODE.NSEC);
+  return without === 0 ? node + usual : findRrset(image, node, pairOf(TYPE.NSEC, without));
+}
+
 /**
  * The type that a service lacks in this answer but has in others, so that its usual NSEC lists it; 0 if there is none.
  */
 function deniedType({ image, query }: Answerer, node: number): number {
   const { words } = image;
-  if (nodeWord(words, node, NODE.SERVICE) < 0) return 0;
-  if (query.type === TYPE.A || query.type === TYPE.AAAA) {
-    if (findRrset(image, node, pairOf(TYPE.NSEC, query.type)) >= 0) return query.type;
-  }
+  if (nodeWord(words, node, NODE.SERVICE) === -1) return 0;
+  const { type } = query;
+  if (type !== TYPE.CNAME && findRrset(image, node, pairOf(TYPE.NSEC, type)) >= 0) return type;
   return findRrset(image, node, pairOf(TYPE.NSEC, TYPE.CNAME)) >= 0 ? TYPE.CNAME : 0;
 }
 
@@ -96,7 +149,7 @@ function signSoa(a: Answerer, zone: number, apexAt: number, soaAt: number): void
   const { tx, base } = response;
   const soa = findRrset(image, apexOf(image.words, zone), TYPE.SOA);
   const start = response.length;
-  const signatures = copySignatures(a, soa, apexAt);
+  const signatures = isSignedRrset(image.words, soa) ? copySigned(a, soa, apexAt) : 0;
   if (signatures <= 0) return;
   response.authorities += signatures;
   const ttlAt = base + soaAt + 6;
@@ -112,9 +165,8 @@ function signSoa(a: Answerer, zone: number, apexAt: number, soaAt: number): void
 export function addNsec(a: Answerer, node: number, without: number, apexAt: number): void {
   const { image, proofs, response } = a;
   const { words } = image;
-  const usual = nodeWord(words, node, NODE.NSEC);
-  if (usual === 0) return;
-  const nsec = without === 0 ? node + usual : findRrset(image, node, pairOf(TYPE.NSEC, without));
+  if (nodeWord(words, node, NODE.NSEC) === 0) return;
+  const nsec = nsecRow(image, node, without);
   // Two NSECs of one node would form an RRset without a signature. Each of them covers the names after the node.
   for (let i = 0; i < proofs.added; i++) if (proofs.addedNodes[i] === node) return;
   proofs.addedNodes[proofs.added++] = node;
@@ -232,17 +284,35 @@ function isAfter(
   return labels > otherLabels;
 }
 
+/** Instead of a row: the signatures are in `rareSets.wire`. */
+export const RARE = -2;
+
 /**
- * The row with the signatures of a steered answer that has the first `most` of `candidates`, or fewer if the image has
- * no signatures for that many: each VIP alone has signatures. Sets `proofs.setSize` to the number of VIPs. Returns -1
- * if the zone is not signed.
+ * The row with the signatures of a steered answer that has the first `most` of the candidates, or RARE; or with fewer
+ * of them if there are no signatures for that many: each VIP alone has signatures. Sets `proofs.setSize` to the number
+ * of VIPs. Returns -1 if nothing is signed. `root`: the service of the node, which may have chosen another one.
  */
-export function signedSet(a: Answerer, node: number, type: number, candidates: Int32Array, most: number): number {
-  const { image, proofs } = a;
+export function signedSet(a: Answerer, node: number, root: number, type: number, most: number): number {
+  const { image, proofs, rareSets, steerer } = a;
+  const { candidates, service, has } = steerer.decision;
+  const { plan } = image;
+  const place = service === root ? 0 : innerPlace(plan, root, service);
+  const hasLater = serviceWord(plan.services, service, SERVICE.VIP_COUNT) > MAX_SET_VIPS;
+  const all = hasLater ? countWith(plan, service, has) : 0;
+  // Such sets are signed with the name of the service.
+  const isAlias = (nodeWord(image.words, node, NODE.NAME_AND_FLAGS) & NODE_FLAG.ALIAS) !== 0;
   for (let size = most; size > 0; size--) {
-    const row = findSet(image, node, type, keyOfSet(candidates, size));
+    const key = keyOfSet(candidates, size, all);
+    const row = key === NO_KEY ? -1 : findSet(image, node, type, key, place);
     proofs.setSize = size;
     if (row >= 0) return row;
+    if (
+      size === most &&
+      rareSets !== undefined &&
+      !isAlias &&
+      findRareSet(rareSets, root, service, type, candidates, size)
+    )
+      return RARE;
   }
   proofs.setSize = most;
   return -1;
@@ -250,7 +320,7 @@ export function signedSet(a: Answerer, node: number, type: number, candidates: I
 
 /** One RRset of signatures of a node, for queries of the type RRSIG. -1 if it has none. */
 export function anySignatures({ words }: Image, node: number): number {
-  const first = firstRrsetOf(words, node);
+  const first = firstRrsetOf(node);
   const end = first + nodeWord(words, node, NODE.RRSET_COUNT);
   for (let row = first; row < end; row++) {
     if (isSignedRrset(words, row)) return row + 1;

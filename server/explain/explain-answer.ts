@@ -14,9 +14,12 @@ import {
   NEVER_SECONDS,
   packState,
   PROBED,
+  probedOf,
   viewHealthTable,
   type Probed,
   stateAt,
+  weightAt,
+  withheldAt,
 } from '../../health/health-table.ts';
 import { holdSeconds, holdSpecOf } from '../../health/hysteresis.ts';
 import { weightUnit } from '../../health/ramp.ts';
@@ -26,8 +29,9 @@ import { TCP_OCTETS } from '../../wire/limits.ts';
 import { decodeResponse, encodeQuery, type MessageText } from '../../wire/message.ts';
 import { canonical, formatName, type Name } from '../../wire/name.ts';
 import { RCODE, typeText } from '../../wire/types.ts';
-import { createSearch, search, serviceAt } from '../../zones/image/find-node.ts';
-import { apexOf, nameAtOf } from '../../zones/image/image.ts';
+import type { ZoneInfo } from '../../zones/catalog.ts';
+import { createSearch, search, serviceOf, type Search } from '../../zones/image/find-node.ts';
+import { apexOf, nameAtOf, NODE, nodeWord } from '../../zones/image/image.ts';
 import type { Answerer } from '../answer/answer-state.ts';
 import { answer } from '../answer/answer.ts';
 import { createAnswererState } from '../answer/answerer.ts';
@@ -35,6 +39,7 @@ import { packetOf, TRANSPORT } from '../contract.ts';
 import { recordDecisions, type Heard, type VipNews } from './explain-decision.ts';
 import { locationOf, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { readRequest, type Asked } from './explain-request.ts';
+import { describeSigning } from './explain-signing.ts';
 
 /** The health table in force, and facts about VIPs from outside the table. Without it, every VIP is unknown. */
 export type LiveHealth = VipNews & { readonly memory: SharedArrayBuffer };
@@ -50,6 +55,7 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
       atlas: generation.atlas,
       health,
       served: [],
+      online: generation.online,
       nsid: new Uint8Array(0),
       version: new Uint8Array(0),
     },
@@ -108,6 +114,41 @@ export function healthFor(
   return memory;
 }
 
+/**
+ * The same after an order for these slots: what the control thread writes for it (health/table-writer.ts), once a ramp
+ * is over.
+ */
+export function healthAfterOrder(
+  generation: Pick<ExplainedGeneration, 'catalog'>,
+  order: { readonly state: keyof typeof ORDERED } | { readonly weight: number | null },
+  slots: ReadonlySet<number>,
+  live: LiveHealth | undefined,
+): SharedArrayBuffer {
+  const { vips, services } = generation.catalog;
+  const memory = healthFor(generation, new Set(), live);
+  const table = viewHealthTable(memory, vips.length);
+  for (const slot of slots) {
+    const vip = vips[slot];
+    if (vip === undefined) continue;
+    if ('weight' in order) {
+      table.weights[slot] = (order.weight ?? vip.weight) * weightUnit(services[vip.service]?.rampMs ?? 0);
+      table.withheld[slot] = 0;
+      continue;
+    }
+    const probed = probedOf(stateAt(table, slot));
+    const forced = ORDERED[order.state];
+    const seconds = forced === FORCED.NONE ? settledSeconds(vip.check, probed) : NEVER_SECONDS;
+    table.states[slot] = packState(probed, forced, seconds);
+    // A VIP that is out, or forced up, does not ramp.
+    if (forced === FORCED.NONE) continue;
+    table.weights[slot] = weightAt(table, slot) + withheldAt(table, slot);
+    table.withheld[slot] = 0;
+  }
+  return memory;
+}
+
+const ORDERED = { drain: FORCED.DRAIN, down: FORCED.DOWN, up: FORCED.UP, auto: FORCED.NONE } as const;
+
 /** The hold of a state without a known history: the same as after the check has settled on the state. */
 function settledSeconds(check: CheckSpec | undefined, probed: Probed): number {
   if (check === undefined) return NEVER_SECONDS;
@@ -144,6 +185,9 @@ function ask(
   const length = answer(answerer, packetOf(query, peer, TRANSPORT.TCP, tx));
   const response = decodeResponse(tx.subarray(0, length));
   const owner = ownerOf(generation, answerer, asked.name);
+  const unobserved = { ...answerer, steerer: { ...answerer.steerer, observer: undefined } };
+  const signedLength = answer(unobserved, packetOf(encodeQuery(asked.name, asked.type, subnet, true), peer, TRANSPORT.TCP, tx)); // prettier-ignore
+  const signed = decodeResponse(tx.subarray(0, signedLength));
   if (owner === undefined) {
     const message = `no zone of this configuration contains ${formatName(asked.name)}`;
     return { ok: false, parameter: 'name', message };
@@ -157,6 +201,7 @@ function ask(
     name: formatName(asked.name),
     type: typeText(asked.type),
     zone: owner.zone,
+    alias: owner.alias,
     // The service is known even if steering did not run because no VIP has the type.
     service: heard?.service ?? generation.catalog.services[owner.service]?.name,
     client: describeClient(asked, client(), source(), located),
@@ -171,6 +216,7 @@ function ask(
     },
     ttl: heard?.ttl ?? ttlOf(response),
     scope: widest(decisions),
+    signing: describeSigning(answerer.image, owner.row, response, signed),
   };
   return { ok: true, trace };
 }
@@ -196,13 +242,35 @@ function ownerOf(
   { catalog }: ExplainedGeneration,
   { image }: Answerer,
   asked: Name,
-): { readonly zone: string; readonly service: number } | undefined {
+):
+  | { readonly zone: string; readonly row: number; readonly service: number; readonly alias: Trace['alias'] }
+  | undefined {
   const target = createSearch(canonical(asked));
   search(image, target);
   if (target.node < 0) return undefined;
   const name = formatName(image.bytes, nameAtOf(image.words, apexOf(image.words, target.zone)));
-  const zone = catalog.zones.find((known) => known.name === name)?.name;
-  return zone === undefined ? undefined : { zone, service: target.suffixAt === 0 ? serviceAt(image, target) : -1 };
+  const info = catalog.zones.find((known) => known.name === name);
+  return info === undefined
+    ? undefined
+    : {
+        zone: info.name,
+        alias: aliasAt(image, target, info),
+        row: target.zone,
+        service: target.suffixAt === 0 ? serviceOf(image, target, target.node) : -1,
+      };
+}
+
+/** The names that the alias of a name leads over, also of one that a wildcard answers for. */
+function aliasAt(
+  { words, bytes }: Answerer['image'],
+  { node, suffixAt }: Search,
+  { aliases = [] }: ZoneInfo,
+): Trace['alias'] {
+  // prettier-ignore
+  const wildcard = suffixAt === 0 ? 0 : nodeWord(words, node, NODE.WILDCARD);
+  if (aliases.length === 0 || (suffixAt !== 0 && wildcard === 0)) return [];
+  const owner = formatName(bytes, nameAtOf(words, node + wildcard));
+  return aliases.find(({ name }) => name === owner)?.path ?? [];
 }
 
 function describeClient(
@@ -221,6 +289,7 @@ function describeClient(
     source,
     country: location.country,
     subdivision: location.subdivision,
+    city: location.city,
     continent: location.continent,
     latitude: hasPoint ? location.latitude : undefined,
     longitude: hasPoint ? location.longitude : undefined,

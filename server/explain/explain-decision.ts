@@ -7,18 +7,21 @@ import { FULL, stateAt, weightAt, withheldAt, pressureAt } from '../../health/he
 import { weightUnit } from '../../health/ramp.ts';
 import { regionShare } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
+import { innerCounts } from '../../steering/inner.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import type { TraceCandidate, TraceClient, TraceDecision, TraceStep } from '../../steering/trace.ts';
 import { typeText } from '../../wire/types.ts';
 import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
-import { staticColumn } from '../answer/answer-service.ts';
+import { staticFor } from '../answer/answer-service.ts';
 import type { Answerer } from '../answer/answer-state.ts';
+import { vipData } from '../vip-data.ts';
 import { localRegions, placeStepsFor, type ExplainedGeneration } from './explain-place.ts';
-import { whyStep } from './explain-step.ts';
+import { whyStep, placeWithheld } from './explain-step.ts';
 import {
   describeCandidate,
+  JOINS_REGION,
   SUPPOSED,
   whyAllDown,
   whyCut,
@@ -79,7 +82,7 @@ export function recordDecisions(
       // The decision restarts with a weaker degree of availability; the states of its first start are shown.
       if (decision.degree !== DEGREE.AVAILABLE && number === service) return;
       number = service;
-      ({ has } = answerer);
+      ({ has } = decision);
       candidates = candidatesOf(generation, steerer, info, has, asker, news);
       return;
     }
@@ -106,6 +109,7 @@ export function recordDecisions(
       const cut = whyCut(info, last.kept.length, served.length, has === HAS.CNAME);
       if (cut !== '') steps[steps.length - 1] = { ...last, why: `${last.why}; ${cut}` };
     }
+    const own = ttlOf(answerer, service, info, has, decision, vips);
     heard.push({
       service: info.name,
       candidates,
@@ -115,9 +119,10 @@ export function recordDecisions(
         info,
         candidates.some(({ available }) => available),
         lacksStatic(answerer, service, has) ? typeText(answerer.query.type) : undefined,
+        decision.result === RESULT.EMPTY ? withheldBy(info, placed) : undefined,
       ),
       vips: decision.result === RESULT.VIPS ? served : [],
-      ttl: ttlOf(answerer, service, info, has, decision, vips),
+      ttl: own && lowest(own, decision.depth > 0 ? heard.at(-1) : undefined),
       scope:
         decision.result === RESULT.EMPTY || (decision.result === RESULT.STATIC && lacksStatic(answerer, service, has))
           ? { bits: 0, why: 'a negative answer holds for all clients (RFC 7871 7.4)' }
@@ -127,14 +132,20 @@ export function recordDecisions(
   return heard;
 }
 
+/** The key by which clients of this place get no answer. */
+function withheldBy({ steps }: ServiceInfo, placed: ReturnType<typeof placeStepsFor> | undefined): string | undefined {
+  for (const [number, prefer] of placed?.steps ?? []) {
+    const step = steps[number];
+    const key = step && placed && placeWithheld(step, prefer(placed.location));
+    if (key !== undefined) return key;
+  }
+  return undefined;
+}
+
 /** Whether the static answer (`when_all_down`) does not have the type of the query. */
 function lacksStatic(answerer: Answerer, service: number, has: number): boolean {
   const { services } = answerer.steerer.plan;
-  const column = staticColumn(answerer, has);
-  return (
-    serviceWord(services, service, SERVICE.STATIC_CNAME) < 0 &&
-    (column < 0 || serviceWord(services, service, column) < 0)
-  );
+  return serviceWord(services, service, SERVICE.STATIC_CNAME) < 0 && staticFor(answerer, service, has) < 0;
 }
 
 function ttlOf(
@@ -153,6 +164,12 @@ function ttlOf(
     seconds: minSeconds,
     why: minSeconds === maxSeconds ? FIXED_TTL : 'the minimum of the service (min): no VIP is served',
   };
+}
+
+/** The TTL of an inner service, which is not above that of the service that leads to it. */
+function lowest(own: TraceDecision['ttl'], outer: Heard | undefined): TraceDecision['ttl'] {
+  if (!outer?.ttl || outer.ttl.seconds >= own.seconds) return own;
+  return { seconds: outer.ttl.seconds, why: `that of ${outer.service}, which is lower than ${own.seconds}` };
 }
 
 const FIXED_TTL = 'fixed in the zone file';
@@ -200,13 +217,15 @@ function candidatesOf(
     if ((vipWord(plan.vips, vip.slot, VIP.HAS) & has) === 0) return [];
     const shares = sharesOf(steerer, info, vip, address());
     const share = regionShare(decision, vipWord(plan.vips, vip.slot, VIP.REGION));
-    const told = describeCandidate(vip, catalog.regions[vip.region], has, stateAt(health, vip.slot), shares, share, {
+    const data = vipData(plan, vip, has) ?? '';
+    const told = describeCandidate(vip, catalog.regions[vip.region], data, stateAt(health, vip.slot), shares, share, {
       reason: down.has(vip.slot) ? SUPPOSED : news?.reasonOf(vip),
       orders: news?.ordersOf?.(vip),
+      isInnerUp: innerCounts(steerer, vip.service, vip.slot, has, DEGREE.AVAILABLE),
     });
-    if (!told.available) return told;
     const { candidates, count, shedLimit } = decision;
     const joins = candidates.subarray(0, count).includes(vip.slot - info.firstSlot);
+    if (!told.available) return joins ? { ...told, why: `${told.why}; ${JOINS_REGION}` } : told;
     const load = whyShed(shares, shedLimit, joins);
     if (load !== '') return { ...told, why: `${told.why}; ${load}` };
     if (shares.weight > 0) return told;

@@ -6,8 +6,8 @@ import { FOUND } from '../../geo/find-class.ts';
 import { networkRow } from '../../geo/latency-table.ts';
 import { locationAt, type Location } from '../../geo/location.ts';
 import { networkText, orderingWords, type LatencySource, type PlaceStep } from '../../steering/place.ts';
-import { HAS, mapNumber, type MapView, type SteeringPlan } from '../../steering/plan.ts';
-import { traitsOf } from '../../steering/steps.ts';
+import { hasBits, mapNumber, type MapView, type SteeringPlan } from '../../steering/plan.ts';
+import { givesTtls, traitsOf } from '../../steering/steps.ts';
 import { formatPrefix, inPrefix, type Prefix } from '../../wire/address.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
@@ -16,7 +16,7 @@ import { whyMeasured } from './explain-latency.ts';
 /** The parts of a generation that explain uses. */
 export type ExplainedGeneration = Pick<
   LoadedGeneration,
-  'settings' | 'catalog' | 'image' | 'atlas' | 'locations' | 'latencyTables'
+  'settings' | 'catalog' | 'image' | 'atlas' | 'locations' | 'latencyTables' | 'online'
 >;
 
 /** The location of an address in the atlas, and the source of the location in words. */
@@ -30,6 +30,10 @@ export function locationOf(
     .filter(({ prefix }) => inPrefix(address, prefix))
     .sort((a, b) => b.prefix.bits - a.prefix.bits)[0];
   if (own) return { location, how: `geo.networks of pharos.yaml: ${formatPrefix(own.prefix)}` };
+  if (plan.atlas.databases === 0) return { location, how: 'no zone has a service, so no geo database is loaded' };
+  if (location.area !== '') {
+    return { location, how: `the geo database, which has no country for it, only the area ${location.area}` };
+  }
   const isKnown = location.country !== '' || location.continent !== '' || !Number.isNaN(location.latitude);
   return { location, how: isKnown ? 'the geo database' : 'no geo database has this address' };
 }
@@ -105,11 +109,14 @@ export function planAt(
   const orderings = [...plan.orderings];
   const views: MapView[] = [...plan.mapViews];
   generation.catalog.services.forEach((service, number) => {
-    const maps = [HAS.A, HAS.AAAA].map((has) => mapNumber(plan, number, has)).filter((map) => map >= 0);
+    const maps = hasBits(plan, number)
+      .map((has) => mapNumber(plan, number, has))
+      .filter((map) => map >= 0);
     if (maps.length === 0) return;
     const placed = placeStepsFor(generation, service, location, address);
-    const offsets = [...placed.steps.values()].map((step) => {
-      const words = orderingWords(step(placed.location));
+    const offsets = [...placed.steps].map(([number, step]) => {
+      const spec = service.steps[number];
+      const words = orderingWords(step(placed.location), spec !== undefined && givesTtls(traitsOf(spec)));
       return orderings.push(...words) - words.length;
     });
     const view: MapView = {

@@ -5,7 +5,7 @@
 import { groupThousands, percent } from '../../config/units.ts';
 import type { FailoverStep } from '../../steering/failover-step.ts';
 import type { GeoStep } from '../../steering/geo-step.ts';
-import type { Preference } from '../../steering/place.ts';
+import { isNoAnswer, NO_ANSWER, type Preference } from '../../steering/place.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { formatPrefix, networkOf } from '../../wire/address.ts';
 import type { RegionInfo, VipInfo } from '../../zones/catalog.ts';
@@ -61,16 +61,34 @@ export function whyStep(step: StepSpec, facts: StepFacts): string {
   }
 }
 
-function whyGeo(step: GeoStep, { kept, regions, localRegions, preferences = [] }: StepFacts): string {
+function whyGeo(step: GeoStep, facts: StepFacts): string {
+  const why = whyPlace(step, facts);
+  return step.shared ? `map ${step.shared.name}: ${why}` : why;
+}
+
+function whyPlace(step: GeoStep, { kept, regions, localRegions, preferences = [] }: StepFacts): string {
   const nameOf = (local: number): string => regions[localRegions[local] ?? 0]?.name ?? '';
-  const arrow = ({ region, detail }: Preference): string => `${step.map[detail]?.key.text ?? ''} -> ${nameOf(region)}`;
+  const arrow = ({ region, detail, ttlSeconds }: Preference): string => {
+    const to = region === NO_ANSWER ? 'none' : nameOf(region);
+    return `${step.map[detail]?.key.text ?? ''} -> ${to}${ttlSeconds === undefined ? '' : ` (ttl ${ttlSeconds} s)`}`;
+  };
   const chosen = preferences.findIndex(({ region }) => kept.some((vip) => vip.region === localRegions[region]));
   const passed = chosen < 0 ? preferences : preferences.slice(0, chosen);
-  const skipped = passed.map((entry) => `${arrow(entry)} has no candidate`);
+  if (isNoAnswer(preferences)) return `${passed.map(arrow).join()}: no answer for clients there`;
+  const last = preferences.at(-1);
+  const isEnded = last?.region === NO_ANSWER;
+  const skipped = passed.flatMap((entry) => (entry.region === NO_ANSWER ? [] : `${arrow(entry)} has no candidate`));
   if (preferences.length === 0) return 'no key of the map gives this client a region with a VIP';
   const entry = preferences[chosen];
   if (entry) return [...skipped, arrow(entry)].join('; ');
+  if (last && isEnded) return [...skipped, `${arrow(last)}: broader keys are not tried`].join('; ');
   return [...skipped, step.fence ? 'fence: broader keys are not tried' : 'no other key matches'].join('; ');
+}
+
+/** The key by which the step gives clients with these preferences no answer, whatever is up. */
+export function placeWithheld(step: StepSpec, preferences: readonly Preference[]): string | undefined {
+  if (step.kind !== 'geo' || !isNoAnswer(preferences)) return undefined;
+  return step.map[preferences[0]?.detail ?? 0]?.key.text;
 }
 
 function whyFailover(step: FailoverStep, { kept, vips, regions }: StepFacts): string {

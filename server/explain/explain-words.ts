@@ -14,9 +14,9 @@ import {
   probedOf,
   stateAt,
 } from '../../health/health-table.ts';
-import { serviceHoldSeconds } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
-import { HAS, VIP, vipWord } from '../../steering/plan.ts';
+import { serviceHoldSeconds } from '../../steering/inner.ts';
+import { VIP, vipWord } from '../../steering/plan.ts';
 import type { TraceCandidate } from '../../steering/trace.ts';
 import type { RegionInfo, ServiceInfo, VipInfo } from '../../zones/catalog.ts';
 
@@ -53,34 +53,41 @@ type Order = {
   readonly until: string | undefined;
 };
 
-/** One VIP and why it is, or is not, a candidate. `share` is the share of its region's weight that is up. */
+/**
+ * One VIP and why it is, or is not, a candidate. `data` is for the type of the query. `share` is the share of its
+ * region's weight that is up.
+ */
 export function describeCandidate(
   vip: VipInfo,
   region: RegionInfo | undefined,
-  has: number,
+  data: string,
   word: number,
   { weight, ramp, shed }: Shares,
   share: number,
-  known: { readonly reason: string | undefined; readonly orders: OperatorOrders | undefined },
+  known: {
+    readonly reason: string | undefined;
+    readonly orders: OperatorOrders | undefined;
+    /** If the VIP is a service: whether that has a VIP that is available. */
+    readonly isInnerUp: boolean;
+  },
 ): TraceCandidate {
   const probed = PROBED_WORDS[probedOf(word)];
   const forced = FORCED_WORDS[forcedOf(word)];
   const regionOk = share >= (region?.minHealthy ?? 0) - 1e-6;
-  const data = has === HAS.A ? vip.a : has === HAS.AAAA ? vip.aaaa : vip.cname;
   const order = known.orders?.weightOverride;
   return {
     vip: vip.name,
     target: vip.target,
     region: region?.name ?? '',
-    data: data ?? '',
+    data,
     weight,
     ramp,
     shed,
     probed,
     forced,
-    available: isAvailable(word) && regionOk,
+    available: isAvailable(word) && known.isInnerUp && regionOk,
     why: [
-      whyState(vip, probed, forced, known.reason, known.orders?.override),
+      whyState(vip, probed, forced, known.reason, known.orders?.override, known.isInnerUp),
       ramp < 1 ? `ramps: ${percent(ramp)} of its weight` : '',
       order ? `weight ${weight} set ${byWhom(order)}, ${vip.weight} in the file` : '',
       regionOk ? '' : whyRegion(region, share),
@@ -99,12 +106,16 @@ function whyState(
   forced: 'up' | 'down' | 'drain' | undefined,
   reason: string | undefined,
   order: Order | undefined,
+  isInnerUp: boolean,
 ): string {
+  const inner = vip.inner === undefined ? '' : `service ${vip.inner} is ${isInnerUp ? 'up' : 'down'}`;
   if (forced !== undefined) {
     const until = order?.until === undefined ? '' : `, until ${order.until.slice(0, 19).replace('T', ' ')} UTC`;
-    return `${forced === 'drain' ? 'drained' : `forced ${forced}`} ${byWhom(order)}${until}`;
+    const also = isInnerUp ? '' : `; ${inner}`;
+    return `${forced === 'drain' ? 'drained' : `forced ${forced}`} ${byWhom(order)}${until}${also}`;
   }
   if (reason === SUPPOSED) return SUPPOSED;
+  if (inner !== '') return inner;
   if (vip.check === undefined) return 'not checked (counts as up)';
   if (probed === 'unknown') return `no result yet from check ${vip.check.name} (counts as up)`;
   if (reason === undefined) return `${probed} (saved by the previous run)`;
@@ -133,6 +144,9 @@ export function whyShed({ shed, refuses }: Shares, limit: number, joins: boolean
   return joins ? `${sheds}, including this one, but no other VIP is less loaded` : `${sheds}, including this one`;
 }
 
+/** Why a VIP that is down is a candidate. */
+export const JOINS_REGION = 'a candidate nevertheless, because another VIP of its region is up (partial: serve_all)';
+
 /** Whether an available VIP of weight 0 is a candidate. */
 export function whyStandby(joins: boolean): string {
   return joins
@@ -149,14 +163,19 @@ export function whyCut({ answers }: ServiceInfo, left: number, served: number, i
 
 /**
  * What `when_all_down` did; undefined if candidates were left. `available`: whether any VIP was available, so that only
- * the steps excluded them for this client. `lacking`: the type that the static answer does not have.
+ * the steps excluded them for this client. `lacking`: the type that the static answer does not have. `withheld`: the
+ * key of `geo` that gives clients of this place no answer.
  */
 export function whyAllDown(
   { result, degree }: Decision,
   { whenAllDown }: ServiceInfo,
   available: boolean,
   lacking: string | undefined,
+  withheld: string | undefined,
 ): string | undefined {
+  if (withheld !== undefined) {
+    return `the file gives clients of ${withheld} no answer (none), whatever when_all_down says, so the answer is NODATA`;
+  }
   const none = available ? 'the steps leave no available VIP for this client' : 'no VIP is available';
   if (result === RESULT.STATIC) {
     const lacks = lacking === undefined ? '' : `, which has no ${lacking} record`;
@@ -183,17 +202,22 @@ export function whyTtl(
   has: number,
   vips: readonly VipInfo[],
 ): string {
-  const { minSeconds, maxSeconds } = service.ttl;
-  if (minSeconds === maxSeconds) return 'fixed in the zone file';
+  const { minSeconds } = service.ttl;
+  const { keyTtlSeconds } = steerer.decision;
+  const isFixed = minSeconds === service.ttl.maxSeconds;
+  if (keyTtlSeconds >= 0 && isFixed) return 'fixed in the zone file, for the key of geo that leads here';
+  if (isFixed) return 'fixed in the zone file';
+  const [maxSeconds, max] =
+    keyTtlSeconds >= 0 ? [keyTtlSeconds, 'ttl of the key of geo'] : [service.ttl.maxSeconds, 'max'];
   const hold = serviceHoldSeconds(steerer, number, has);
-  if (hold >= NEVER_SECONDS) return `no state can change by itself, so the TTL is the maximum (max: ${maxSeconds})`;
+  if (hold >= NEVER_SECONDS) return `no state can change by itself, so the TTL is the maximum (${max}: ${maxSeconds})`;
   const first = vips.find(
     ({ slot }) =>
       (vipWord(steerer.plan.vips, slot, VIP.HAS) & has) !== 0 && holdSecondsOf(stateAt(steerer.health, slot)) === hold,
   );
   const known = `the earliest possible state change is that of ${first?.name ?? 'a VIP'}, ${hold === 0 ? 'at once' : `in ${hold} s`}`;
-  if (hold < minSeconds) return `${known}; raised to ${minSeconds} s (min)`;
-  return hold > maxSeconds ? `${known}; limited to ${maxSeconds} s (max)` : known;
+  if (hold < minSeconds && minSeconds < maxSeconds) return `${known}; raised to ${minSeconds} s (min)`;
+  return hold > maxSeconds || minSeconds > maxSeconds ? `${known}; limited to ${maxSeconds} s (${max})` : known;
 }
 
 export function whyScope(

@@ -75,7 +75,7 @@ export function sketchAtlas(atlas: SharedArrayBuffer): JointClass[] {
  * reserved, multicast or not assigned.
  */
 export function isInhabited(location: Location): boolean {
-  const { country, continent, latitude, asn, networks, latency } = location;
-  const isKnown = country !== '' || continent !== '' || !Number.isNaN(latitude) || asn !== 0;
+  const { country, area, continent, latitude, asn, networks, latency } = location;
+  const isKnown = country !== '' || area !== '' || continent !== '' || !Number.isNaN(latitude) || asn !== 0;
   return isKnown || networks.length > 0 || latency.some((kind) => kind > 0);
 }

@@ -1,6 +1,8 @@
 /**
  * Client weights: how many clients an address represents. Simulate and diff weigh the address space by them.
  */
+import { hasBits } from '../../steering/plan.ts';
+import { vipData } from '../vip-data.ts';
 import type { JointClass } from './address-space.ts';
 import type { CountedClients } from './client-counts.ts';
 import { MIN_SAMPLES, samplesIn, scaleCountries, type Cell } from './country-scale.ts';
@@ -44,11 +46,12 @@ export function scaleOf<G extends Group>(
   spotsOf: (group: G) => ReadonlyMap<Spot, number>,
 ): Scale {
   const { catalog } = side.generation;
+  const { plan } = side.steerer;
   const info = catalog.services[service];
   if (counted === undefined || by === 'addresses' || !info) return PLAIN;
   const answers = new Map<string, number>();
   for (const vip of catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount)) {
-    for (const data of [vip.a, vip.aaaa, vip.cname]) {
+    for (const data of new Set(hasBits(plan, service).map((bit) => vipData(plan, vip, bit)))) {
       if (data !== undefined) answers.set(data, (answers.get(data) ?? 0) + (counted.served[vip.slot] ?? 0));
     }
   }

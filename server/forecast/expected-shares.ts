@@ -6,7 +6,8 @@ import { weightAt } from '../../health/health-table.ts';
 import { hasTrait } from '../../steering/candidates.ts';
 import { steer } from '../../steering/chain.ts';
 import { DEGREE, RESULT, type Steerer } from '../../steering/decision.ts';
-import { HAS, mapOf, SERVICE, TRAIT, serviceWord } from '../../steering/plan.ts';
+import { innerOf } from '../../steering/inner.ts';
+import { HAS, mapOf, SERVICE, staticRrset, TRAIT, serviceWord } from '../../steering/plan.ts';
 import { isPressed } from '../../steering/shed.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
@@ -50,7 +51,7 @@ export function createSide(generation: ForecastGeneration, health: SharedArrayBu
   const answers = catalog.services.map((_, service) => serviceWord(services, service, SERVICE.ANSWERS));
   catalog.services.forEach((_, service) => (services[service * SERVICE.WORDS + SERVICE.ANSWERS] = MAX_VIPS));
   const weighs = catalog.services.map(({ steps }) => steps.some((step) => traitsOf(step).weighs !== undefined));
-  return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services } }, answers, weighs };
+  return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services }, keepsAll: true }, answers, weighs };
 }
 
 /** The outcome of a class of the atlas for a service's answers of one HAS bit; 0 if no step depends on the place. */
@@ -127,23 +128,31 @@ export function landingOf(
     const isStatic = decision.result === RESULT.STATIC && hasStatic(steerer, service, has);
     return { shares: [{ vip: isStatic ? LANDING.STATIC : LANDING.NODATA, share: 1 }], stranded };
   }
-  const left = [...decision.candidates.subarray(0, decision.count)];
-  // RFC 2181 10.1: a name has one CNAME.
-  const served = Math.min(has === HAS.CNAME ? 1 : (answers[service] ?? 1), left.length);
-  if (!(weighs[service] ?? false)) {
-    return { shares: left.slice(0, served).map((vip) => ({ vip, share: 1 / served })), stranded };
-  }
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
-  const weights = left.map((vip) => weightAt(health, firstSlot + vip));
+  const left = [...decision.candidates.subarray(0, decision.count)];
+  const isInner = (vip: number): boolean => innerOf(plan, firstSlot + vip) >= 0;
+  const withRecords = left.filter((vip) => !isInner(vip));
+  // RFC 2181 10.1: a name has one CNAME.
+  const served = Math.min(has === HAS.CNAME ? 1 : (answers[service] ?? 1), withRecords.length);
+  if (!(weighs[service] ?? false)) {
+    const first = left.slice(0, 1);
+    const chosen = first.some(isInner) ? first : withRecords.slice(0, served);
+    return { shares: chosen.map((vip) => ({ vip, share: 1 / chosen.length })), stranded };
+  }
+  const real = left.map((vip) => weightAt(health, firstSlot + vip));
   // If only standbys are left, they have equal chances.
-  const chances = shareOfFirst(weights.every((weight) => weight === 0) ? weights.map(() => 1) : weights, served);
-  return { shares: left.map((vip, index) => ({ vip, share: numberAt(chances, index) })), stranded };
+  const weights = real.every((weight) => weight === 0) ? real.map(() => 1) : real;
+  // The first VIP decides whether the answer has records of several. Which of these are in it does not depend on that.
+  const firsts = shareOfFirst(weights, 1);
+  const ofRecords = firsts.reduce((sum, share, index) => sum + (isInner(left[index] ?? 0) ? 0 : share), 0);
+  const chances = shareOfFirst(weights.filter((_, index) => !isInner(left[index] ?? 0)), served); // prettier-ignore
+  const shares = new Map(withRecords.map((vip, index) => [vip, ofRecords * numberAt(chances, index)]));
+  return { shares: left.map((vip, index) => ({ vip, share: shares.get(vip) ?? numberAt(firsts, index) })), stranded };
 }
 
 /** Whether the static answer of `when_all_down` has the type, or a CNAME, which answers every type. */
 export function hasStatic({ plan }: Steerer, service: number, has: number): boolean {
-  const own = serviceWord(plan.services, service, has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A);
-  return own >= 0 || serviceWord(plan.services, service, SERVICE.STATIC_CNAME) >= 0;
+  return staticRrset(plan, service, has) >= 0 || serviceWord(plan.services, service, SERVICE.STATIC_CNAME) >= 0;
 }
 
 /**

@@ -19,7 +19,8 @@ import {
   pressureAt,
 } from '../../health/health-table.ts';
 import type { Foresee, Loss } from '../../health/pressure.ts';
-import { HAS, mapNumber } from '../../steering/plan.ts';
+import { hasBits, mapNumber } from '../../steering/plan.ts';
+import { ttlBounds } from '../../steering/steps.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
 import type { ExplainedGeneration } from '../explain/explain-place.ts';
 import { isInhabited, sketchAtlas, type JointClass } from './address-space.ts';
@@ -135,7 +136,10 @@ function openRoom(loaded: ExplainedGeneration): Room {
     before,
     after: side(),
     classesOf(service) {
-      const maps = FAMILIES.map((has) => mapNumber(before.steerer.plan, service, has)).join();
+      const { plan } = before.steerer;
+      const maps = hasBits(plan, service)
+        .map((has) => mapNumber(plan, service, has))
+        .join();
       let classes = known.get(maps);
       if (classes === undefined) {
         sketch ??= sketchAtlas(loaded.atlas);
@@ -147,15 +151,14 @@ function openRoom(loaded: ExplainedGeneration): Room {
   };
 }
 
-/** A and AAAA are separate because they may use different maps. */
-const FAMILIES = [HAS.A, HAS.AAAA] as const;
-
 /** Merges classes with the same outcomes and country. There may be 100,000 classes, but services share few maps. */
 function mergeClasses(side: Side, service: number, classes: readonly JointClass[]): readonly JointClass[] {
   const merged = new Map<string, JointClass>();
+  // Types may use different maps.
+  const bits = hasBits(side.steerer.plan, service);
   for (const joint of classes) {
     const place = placeAt(side.generation.locations, joint.before);
-    const outcomes = FAMILIES.map((has) => outcomeOf(side, service, has, joint.before)).join();
+    const outcomes = bits.map((has) => outcomeOf(side, service, has, joint.before)).join();
     const key = `${isInhabited(place) ? place.country : '-'} ${outcomes}`;
     const known = merged.get(key);
     if (known === undefined) merged.set(key, { ...joint });
@@ -164,8 +167,8 @@ function mergeClasses(side: Side, service: number, classes: readonly JointClass[
   return [...merged.values()];
 }
 
-function ttlMsOf({ ttl }: ServiceInfo): number {
-  return ttl.maxSeconds * 1000;
+function ttlMsOf({ ttl, steps }: ServiceInfo): number {
+  return ttlBounds(ttl, steps).most * 1000;
 }
 
 function basisMsOf(info: ServiceInfo): number {

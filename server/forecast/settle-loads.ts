@@ -15,6 +15,7 @@
 import { FULL, isAvailable, stateAt } from '../../health/health-table.ts';
 import { pressureOf } from '../../health/pressure.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
+import { HAS } from '../../steering/plan.ts';
 import type { Weighing } from './client-weights.ts';
 import { landingOf, type Landing, type Side } from './expected-shares.ts';
 import { addAt, numberAt } from './numbers.ts';
@@ -115,8 +116,11 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
   const { catalog } = after.generation;
   const { firstSlot = 0, vipCount = 0 } = catalog.services[service] ?? {};
   const capacityOf = (vip: number): number => catalog.vips[firstSlot + vip]?.capacity ?? 1;
+  // Clients connect to addresses, whatever they get in records of other types.
+  const types = typesOf({ side: before, service });
+  const ofClients = types.filter(({ has }) => has < HAS.FIRST_OTHER);
   // All types are assumed to be queried equally often.
-  const cells = typesOf({ side: before, service }).flatMap(({ has }) =>
+  const cells = (ofClients.length > 0 ? ofClients : types).flatMap(({ has }) =>
     crowdsOf({ side: before, service, has }, { side: after, service, has }, weighing).map((crowd): Cell => ({
       ...crowd,
       type: has,

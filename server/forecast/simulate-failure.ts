@@ -4,7 +4,7 @@
  */
 import type { VipInfo } from '../../zones/catalog.ts';
 import type { ForecastGeneration } from '../../zones/packed-generation.ts';
-import { healthFor, type LiveHealth } from '../explain/explain-answer.ts';
+import { healthAfterOrder, healthFor, type LiveHealth } from '../explain/explain-answer.ts';
 import { readDown } from '../explain/explain-request.ts';
 import { joinAtlases, type JointClass } from './address-space.ts';
 import type { CountedClients } from './client-counts.ts';
@@ -13,13 +13,24 @@ import { createSide, SAMPLED_CLIENTS, type Side } from './expected-shares.ts';
 import { settleLoads, type Settled } from './settle-loads.ts';
 import { trafficOf, typesOf, type Traffic, type VipLoad } from './traffic.ts';
 
-/** `down` has at least one target. */
-export type SimulateRequest = { readonly down: readonly string[]; readonly weigh: Weighing['by'] };
+/** An order of an operator. A weight of null is that of the zone file; `auto` clears an override. */
+export type SimulatedOrder = { readonly target: string } & (
+  { readonly state: 'drain' | 'down' | 'up' | 'auto' } | { readonly weight: number | null }
+);
+
+/** Either `down` has a target, or there is an order. */
+export type SimulateRequest = {
+  readonly down: readonly string[];
+  readonly order?: SimulatedOrder | undefined;
+  readonly weigh: Weighing['by'];
+};
 
 /** Plain JSON, for the command line and the API. */
 export type Simulation = {
   /** The targets of the request. */
   readonly down: readonly string[];
+  /** The order of the request; null if targets fail. */
+  readonly order: SimulatedOrder | null;
   /** The VIPs that they match. */
   readonly targets: readonly string[];
   /** One per service with such a VIP, and per record type if its types have different VIPs. */
@@ -50,11 +61,17 @@ export function servicesTouched({ catalog }: Pick<ForecastGeneration, 'catalog'>
 }
 
 export function simulateFrom(generation: ForecastGeneration, request: SimulateRequest, live?: Live): Simulated {
-  const down = readDown(generation, request.down);
+  const down = slotsOfRequest(generation, request);
   if ('message' in down) return { ok: false, ...down };
   const { catalog, atlas } = generation;
+  const { order } = request;
   const before = createSide(generation, healthFor(generation, new Set(), live?.health));
-  const after = createSide(generation, healthFor(generation, down, live?.health));
+  const after = createSide(
+    generation,
+    order === undefined
+      ? healthFor(generation, down, live?.health)
+      : healthAfterOrder(generation, order, down, live?.health),
+  );
   const weighing: Weighing = { classes: classesOf(atlas), counted: live, by: request.weigh };
   const targets = catalog.vips.filter((vip) => down.has(vip.slot));
   const touched = servicesTouched(generation, down);
@@ -66,11 +83,22 @@ export function simulateFrom(generation: ForecastGeneration, request: SimulateRe
     ok: true,
     simulation: {
       down: request.down,
+      order: order ?? null,
       targets: targets.map((vip) => vip.target),
       services,
       untouched: catalog.services.length - touched.length,
     },
   };
+}
+
+/** The slots that a request is about. */
+export function slotsOfRequest(
+  generation: ForecastGeneration,
+  { down, order }: SimulateRequest,
+): ReturnType<typeof readDown> {
+  if (order === undefined) return readDown(generation, down);
+  const slots = readDown(generation, [order.target]);
+  return 'message' in slots ? { ...slots, parameter: 'order' } : slots;
 }
 
 /** Work that a request may still do: rounds of settling loads, times the square of the number of VIPs. */
@@ -127,7 +155,7 @@ function vipLoad(before: number | undefined, { atOnce, settled }: Settled, vip: 
 /** Cached classes of atlases: counting takes longer than all the rest, and requests repeat. */
 const counted = new WeakMap<SharedArrayBuffer, readonly JointClass[]>();
 
-function classesOf(atlas: SharedArrayBuffer): readonly JointClass[] {
+export function classesOf(atlas: SharedArrayBuffer): readonly JointClass[] {
   const known = counted.get(atlas) ?? joinAtlases(atlas, atlas);
   counted.set(atlas, known);
   return known;

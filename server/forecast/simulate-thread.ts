@@ -8,6 +8,7 @@ import { systemClock, type Cancel, type Clock } from '../../health/clock.ts';
 import type { PackedGeneration } from '../../zones/packed-generation.ts';
 import type { CountedClients } from './client-counts.ts';
 import type { SimulateRequest } from './simulate-failure.ts';
+import type { MapRequest } from './who-serves.ts';
 
 /** Facts about a service that only the control thread has; lists are by its VIPs. */
 export type ServiceFacts = {
@@ -26,9 +27,11 @@ export type SimulatedServer = {
   readonly factsOf: (service: number) => ServiceFacts;
 };
 
+export type ForecastRequest = SimulateRequest | MapRequest;
+
 export type ToSimulateThread =
   | { readonly kind: 'start'; readonly generation: PackedGeneration; readonly health: SharedArrayBuffer }
-  | { readonly kind: 'ask'; readonly request: SimulateRequest }
+  | { readonly kind: 'ask'; readonly request: ForecastRequest }
   /** For the services of the last 'need', in their order. */
   | { readonly kind: 'facts'; readonly facts: readonly ServiceFacts[] };
 
@@ -39,7 +42,7 @@ export type FromSimulateThread =
 
 /** The outcome of a request. */
 export type SimulateOutcome =
-  /** A Simulation as JSON. */
+  /** A Simulation as JSON, or a ServiceMap for a MapRequest. */
   | { readonly kind: 'done'; readonly json: Uint8Array<ArrayBuffer> }
   /** `parameter` is the name of the invalid parameter. */
   | { readonly kind: 'refused'; readonly parameter: string; readonly message: string }
@@ -57,7 +60,7 @@ export type SimulateReply = { readonly outcome: SimulateOutcome; readonly leave:
 
 export type SimulateThread = {
   /** The outcome is `cancelled` if `signal` aborts. Rejects if the thread fails because of a bug. */
-  readonly simulate: (request: SimulateRequest, signal?: AbortSignal) => Promise<SimulateReply>;
+  readonly simulate: (request: ForecastRequest, signal?: AbortSignal) => Promise<SimulateReply>;
   /** Call this when the generation was replaced. */
   readonly replaced: () => void;
   readonly stop: () => void;
@@ -91,7 +94,7 @@ const ENTRY = new URL(
 
 /** A request that is waiting or running. */
 type Job = {
-  readonly request: SimulateRequest;
+  readonly request: ForecastRequest;
   readonly end: (outcome: SimulateOutcome) => void;
   readonly fail: (error: Error) => void;
 };
@@ -143,7 +146,7 @@ export function createSimulateThread(options: SimulateThreadOptions): SimulateTh
   };
 }
 
-function enqueue(simulations: Simulations, request: SimulateRequest, signal?: AbortSignal): Promise<SimulateReply> {
+function enqueue(simulations: Simulations, request: ForecastRequest, signal?: AbortSignal): Promise<SimulateReply> {
   if (simulations.stopped || signal?.aborted === true) {
     return Promise.resolve({ outcome: { kind: 'cancelled' }, leave: () => undefined });
   }

@@ -5,15 +5,15 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { unpackGeneration, type ForecastGeneration } from '../../zones/packed-generation.ts';
-import { readDown } from '../explain/explain-request.ts';
 import { NOBODY, type CountedClients } from './client-counts.ts';
-import { servicesTouched, simulateFrom } from './simulate-failure.ts';
+import { servicesTouched, simulateFrom, slotsOfRequest, type SimulateRequest } from './simulate-failure.ts';
 import {
   SERVICES_A_QUESTION,
   type FromSimulateThread,
   type ServiceFacts,
   type ToSimulateThread,
 } from './simulate-thread.ts';
+import { mapFrom, serviceNumber, type MapRequest } from './who-serves.ts';
 
 // Answering threads have precedence. Only Linux has priorities per thread; elsewhere this would change the whole
 // process.
@@ -47,22 +47,35 @@ function start(message: Start): void {
 
 async function answer({ request }: Ask): Promise<void> {
   if (generation === undefined || health === undefined) throw new Error('no generation was posted');
-  const down = readDown(generation, request.down);
-  if ('message' in down) {
-    post({ kind: 'refused', ...down });
+  const made =
+    'map' in request ? await drawMap(generation, health, request) : await simulateRequest(generation, health, request);
+  if ('message' in made) {
+    post({ kind: 'refused', parameter: made.parameter, message: made.message });
     return;
   }
-  const live = await learn(generation, servicesTouched(generation, down));
-  const simulated = simulateFrom(generation, request, {
-    health: { memory: health, reasonOf: () => undefined },
-    ...live,
-  });
-  if (!simulated.ok) {
-    post({ kind: 'refused', parameter: simulated.parameter, message: simulated.message });
-    return;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(simulated.simulation));
+  const json = new TextEncoder().encode(JSON.stringify(made.document));
   post({ kind: 'done', json }, [json.buffer]);
+}
+
+type Made = { readonly document: object } | { readonly parameter: string; readonly message: string };
+
+async function simulateRequest(
+  known: ForecastGeneration,
+  memory: SharedArrayBuffer,
+  request: SimulateRequest,
+): Promise<Made> {
+  const slots = slotsOfRequest(known, request);
+  if ('message' in slots) return slots;
+  const live = await learn(known, servicesTouched(known, slots));
+  const simulated = simulateFrom(known, request, { health: { memory, reasonOf: () => undefined }, ...live });
+  return simulated.ok ? { document: simulated.simulation } : simulated;
+}
+
+async function drawMap(known: ForecastGeneration, memory: SharedArrayBuffer, request: MapRequest): Promise<Made> {
+  const service = serviceNumber(known, request.map);
+  const live = await learn(known, service === undefined ? [] : [service]);
+  const mapped = mapFrom(known, request, { health: { memory, reasonOf: () => undefined }, ...live });
+  return mapped.ok ? { document: mapped.map } : mapped;
 }
 
 type Learnt = {

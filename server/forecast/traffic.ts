@@ -4,10 +4,11 @@
  */
 import { getOr } from '../../geo/get-or.ts';
 import { placeAt } from '../../geo/location.ts';
-import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
+import { hasBits, HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
+import { typeOfBit, vipData } from '../vip-data.ts';
 import { isInhabited, type JointClass } from './address-space.ts';
 import { scaleOf, type Scale, type Weighing } from './client-weights.ts';
-import { createLandings, LANDING, outcomeOf, type Landing, type Seat } from './expected-shares.ts';
+import { createLandings, hasStatic, LANDING, outcomeOf, type Landing, type Seat } from './expected-shares.ts';
 import { addAt } from './numbers.ts';
 
 /**
@@ -61,7 +62,10 @@ export type Traffic = {
 export const NODATA = '(no data)';
 export const STATIC = '(static answer)';
 
-/** The HAS bits that can differ in their traffic, each with the names of its record types. */
+/**
+ * The HAS bits that can differ in their traffic, each with the names of its record types: types that the same VIPs have
+ * are one.
+ */
 export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: number; readonly types: string[] }[] {
   const { plan } = side.steerer;
   const first = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
@@ -69,12 +73,22 @@ export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: n
   const has = Array.from({ length: count }, (_, vip) => vipWord(plan.vips, first + vip, VIP.HAS));
   if (has.some((bits) => (bits & HAS.CNAME) !== 0)) return [{ has: HAS.CNAME, types: ['CNAME'] }];
   const both = HAS.A | HAS.AAAA;
-  if (has.every((bits) => bits === both)) return [{ has: HAS.A, types: ['A', 'AAAA'] }];
-  const any = has.reduce((a, b) => a | b, 0);
-  return [
-    ...((any & HAS.A) === 0 ? [] : [{ has: HAS.A, types: ['A'] }]),
-    ...((any & HAS.AAAA) === 0 ? [] : [{ has: HAS.AAAA, types: ['AAAA'] }]),
-  ];
+  const areBoth = has.every((bits) => (bits & both) === both);
+  const found: { readonly has: number; readonly types: string[] }[] = [];
+  for (const bit of hasBits(plan, service)) {
+    if (bit === HAS.SVCB) continue;
+    const name = typeOfBit(plan, service, bit);
+    const same = found.find((entry) =>
+      bit === HAS.AAAA
+        ? areBoth
+        : bit >= HAS.FIRST_OTHER &&
+          has.every((bits) => ((bits & bit) === 0) === ((bits & entry.has) === 0)) &&
+          hasStatic(side.steerer, service, bit) === hasStatic(side.steerer, service, entry.has),
+    );
+    if (same) same.types.push(name);
+    else found.push({ has: bit, types: [name] });
+  }
+  return found;
 }
 
 /** Clients with the same outcome before, the same outcome after, and the same country. */
@@ -186,7 +200,7 @@ export function trafficOf(before: Seat, after: Seat, types: readonly string[], w
 /** At least the number of outcomes of a map (geo/find-class.ts: 2^22), so that a pair of outcomes fits one number. */
 const OUTCOMES = 2 ** 22;
 
-function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Group[] {
+export function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Group[] {
   const groups = new Map<string, Group>();
   const add = (joint: JointClass): void => {
     const was = placeAt(before.side.generation.locations, joint.before);
@@ -215,7 +229,7 @@ function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Gr
 }
 
 /** Maps the landings of both sides to spots, each with one name. */
-function createSpots(
+export function createSpots(
   before: Seat,
   after: Seat,
 ): { all: Spot[]; before: (landing: Landing) => Map<Spot, number>; after: (landing: Landing) => Map<Spot, number> } {
@@ -256,7 +270,7 @@ function vipSpots({ side, service, has }: Seat): Spot[] {
   return catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount).map((vip) => ({
     name: vip.name,
     region: catalog.regions[vip.region]?.name ?? '',
-    data: (has === HAS.A ? vip.a : has === HAS.AAAA ? vip.aaaa : vip.cname) ?? '',
+    data: vipData(side.steerer.plan, vip, has) ?? '',
   }));
 }
 

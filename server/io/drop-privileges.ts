@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, chownSync, constants, lchownSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../config/folder.ts';
-import { allowUsualPriority, keepOnlyBinding } from '../../config/libc.ts';
+import { allowUsualPriority, findPasswordEntry, keepOnlyBinding } from '../../config/libc.ts';
 import { readRegularFile } from '../../config/read-file.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 
@@ -95,6 +95,9 @@ function findUser(name: string): User | undefined {
   } catch {
     // Without the file, the system may have another source of users.
   }
+  // A program for this takes 15 ms of CPU.
+  const entry = findPasswordEntry(name);
+  if (entry !== undefined) return entry ?? undefined;
   try {
     const number = (flag: string): number =>
       Number(execFileSync('id', [flag, '--', name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
@@ -105,7 +108,7 @@ function findUser(name: string): User | undefined {
 }
 
 /** Names of Pharos's files and folders in the state folder, including temporary and damaged files. */
-const OURS = /^(?:[a-z]+\.json|takeover\.sock)(?:\.tmp|\.new|\.bad)?$|^(?:keys|cache)$/;
+const OURS = /^(?:[a-z]+\.json|takeover\.sock)(?:\.tmp|\.new|\.bad)?$|^(?:keys|cache|audit\.log(?:\.1)?)$/;
 
 /**
  * Gives the folder and Pharos's files in it to the user. Leaves a folder with any other file unchanged, because

@@ -146,6 +146,31 @@ function clear4(bytes: Uint8Array, at: number): void {
   for (let i = at; i < at + 4; i++) bytes[i] = 0;
 }
 
+/** Copies of the client's address and the control data of a slot, to respond later from another vector. */
+export function routeOf(
+  { names, controls, headers }: MessageVector,
+  index: number,
+): { readonly name: Uint8Array; readonly control: Uint8Array } {
+  const name = index * NAME_OCTETS;
+  const control = index * CONTROL_OCTETS;
+  const octets = headers[index * WORDS + CONTROL_LENGTH] ?? 0;
+  return { name: names.slice(name, name + NAME_OCTETS), control: controls.slice(control, control + octets) };
+}
+
+/** Fills the first slot with a response, ready to send. The length of the name is that of its address family. */
+export function fillFirst(
+  messages: MessageVector,
+  response: Uint8Array,
+  { name, control }: { readonly name: Uint8Array; readonly control: Uint8Array },
+): void {
+  messages.buffer.set(response);
+  messages.names.set(name);
+  messages.controls.set(control);
+  messages.headers[NAME_LENGTH] = name[0] === AF_INET6 ? 28 : 16;
+  messages.headers[CONTROL_LENGTH] = control.length;
+  reply(messages, 0, response.length);
+}
+
 /** The position in `names` of the client's address of slot `index`. Its length is `peerOctets`. */
 export function peerStart(messages: MessageVector, index: number): number {
   const at = index * NAME_OCTETS;

@@ -1,6 +1,7 @@
 /**
  * Reports the server's state to systemd (sd_notify(3)): one datagram per message to the unix socket in the environment
- * variable NOTIFY_SOCKET. Node.js lacks unix datagram sockets, so this calls the C library.
+ * variable NOTIFY_SOCKET. With WatchdogSec= systemd ends a service that does not report in time that it is alive.
+ * Node.js lacks unix datagram sockets, so this calls the C library.
  */
 import { performance } from 'node:perf_hooks';
 import * as c from '../../config/libc.ts';
@@ -11,42 +12,61 @@ export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING';
 export type ServiceManager = {
   /** Whether a service manager started this process and expects notifications. */
   readonly isThere: boolean;
+  /** How long the manager waits for `alive` before it ends this process. Undefined if it does not wait for it. */
+  readonly watchdogMs: number | undefined;
   /**
    * @param state undefined when only the status text changes
    * @param status one sentence, which `systemctl status` shows
    * @param extendMs how much longer the current state may last, where that exceeds the unit's timeout
    */
   tell(state: ServiceState | undefined, status: string, extendMs?: number): void;
+  alive(): void;
 };
+
+/** For a process that no service manager started. */
+export const NO_MANAGER: ServiceManager = {
+  ...{ isThere: false, watchdogMs: undefined },
+  tell: () => undefined,
+  alive: () => undefined,
+};
+
+/** The environment of sd_notify(3) and sd_watchdog_enabled(3). */
+type ManagerVariables = Readonly<Partial<Record<'NOTIFY_SOCKET' | 'WATCHDOG_USEC' | 'WATCHDOG_PID', string>>>;
 
 /** struct sockaddr_un: u16 family, then the path. */
 const FAMILY_OCTETS = 2;
 const PATH_OCTETS = 108;
 
 /**
- * @param path the value of NOTIFY_SOCKET: an absolute path, or an abstract name after `@`
+ * @param variables NOTIFY_SOCKET is an absolute path, or an abstract name after `@`
  * @param warn is called once, with the reason why messages cannot be sent
  */
-export function connectServiceManager(path: string | undefined, warn: (message: string) => void): ServiceManager {
-  if (path === undefined || path === '') return { isThere: false, tell: () => undefined };
+export function connectServiceManager(variables: ManagerVariables, warn: (message: string) => void): ServiceManager {
+  const path = variables.NOTIFY_SOCKET;
+  if (path === undefined || path === '') return NO_MANAGER;
   let warned = false;
   const fail = (why: string): void => {
     if (!warned) warn(`cannot notify the service manager at ${path}: ${why}`);
     warned = true;
   };
   const address = addressBytes(path);
+  const send = (text: string): void => {
+    const why = c.whyNoLibc();
+    if (why !== undefined) {
+      fail(why);
+      return;
+    }
+    if (!address) {
+      fail(`expected an absolute path or a name after "@", of at most ${String(PATH_OCTETS - 1)} octets`);
+      return;
+    }
+    const errno = sendDatagram(address, Buffer.from(text));
+    if (errno !== 0) fail(`errno ${String(errno)}`);
+  };
   return {
     isThere: true,
+    watchdogMs: watchdogOf(variables),
     tell(state, status, extendMs) {
-      const why = c.whyNoLibc();
-      if (why !== undefined) {
-        fail(why);
-        return;
-      }
-      if (!address) {
-        fail(`expected an absolute path or a name after "@", of at most ${String(PATH_OCTETS - 1)} octets`);
-        return;
-      }
       const lines = [
         ...(state === undefined ? [] : [`${state}=1`]),
         // systemd distinguishes reloads by this time (CLOCK_MONOTONIC, which hrtime uses on Linux).
@@ -54,10 +74,17 @@ export function connectServiceManager(path: string | undefined, warn: (message: 
         `STATUS=${status.replaceAll('\n', ' ')}`,
         ...(extendMs === undefined ? [] : [`EXTEND_TIMEOUT_USEC=${String(Math.ceil(extendMs * 1000))}`]),
       ];
-      const errno = sendDatagram(address, Buffer.from(lines.join('\n')));
-      if (errno !== 0) fail(`errno ${String(errno)}`);
+      send(lines.join('\n'));
+    },
+    alive: () => {
+      send('WATCHDOG=1');
     },
   };
+}
+
+function watchdogOf({ WATCHDOG_USEC = '', WATCHDOG_PID = '' }: ManagerVariables): number | undefined {
+  if (!/^\d+$/.test(WATCHDOG_USEC) || (WATCHDOG_PID !== '' && WATCHDOG_PID !== String(process.pid))) return undefined;
+  return Number(WATCHDOG_USEC) / 1000 || undefined;
 }
 
 function addressBytes(path: string): Uint8Array<ArrayBuffer> | undefined {

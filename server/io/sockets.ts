@@ -1,13 +1,18 @@
 /**
- * UDP sockets as file descriptors. They belong to the process: the control thread opens them, and answering threads use
+ * Sockets as file descriptors. They belong to the process: the control thread opens them, and answering threads use
  * them by number. When a thread dies, its successor continues with the same socket and its queue.
  */
 import * as c from '../../config/libc.ts';
-import { isWildcardHost, parseAddress, type Endpoint } from '../../wire/address.ts';
+import { isWildcardHost, parseAddress, type Endpoint, type Prefix } from '../../wire/address.ts';
 import { ListenError } from '../listen-error.ts';
 
 /** An open UDP socket, to be posted to a thread. */
-export type UdpSocket = { readonly fd: number; readonly family: 4 | 6 };
+export type UdpSocket = {
+  readonly fd: number;
+  readonly family: 4 | 6;
+  /** Networks whose datagrams begin with a PROXY header; undefined: none (see `Endpoint`). */
+  readonly proxy: readonly Prefix[] | undefined;
+};
 
 /** Room for about 10,000 queries that arrive while a thread is not scheduled. The kernel may grant less. */
 const BUFFER_OCTETS = 4 * 1024 * 1024;
@@ -28,13 +33,13 @@ export function openUdpSockets(
   inherited: readonly number[] = [],
 ): { sockets: UdpSocket[]; port: number } {
   const family = endpoint.host.includes(':') ? 6 : 4;
-  const sockets: UdpSocket[] = inherited.map((fd) => ({ fd, family }));
+  const sockets: UdpSocket[] = inherited.map((fd) => ({ fd, family, proxy: endpoint.proxy }));
   try {
     const first = sockets[0] ?? openUdpSocket(endpoint, 'alone');
     if (sockets.length === 0) sockets.push(first);
     const port = endpoint.port === 0 ? boundPort(first.fd, endpoint) : endpoint.port;
     if (count > sockets.length) setOption(first.fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1, endpoint);
-    while (sockets.length < count) sockets.push(openUdpSocket({ host: endpoint.host, port }, 'shared'));
+    while (sockets.length < count) sockets.push(openUdpSocket({ ...endpoint, port }, 'shared'));
     return { sockets, port };
   } catch (error) {
     closeSockets(sockets);
@@ -48,22 +53,57 @@ export function closeSockets(sockets: readonly UdpSocket[]): void {
 }
 
 function openUdpSocket(endpoint: Endpoint, how: 'alone' | 'shared'): UdpSocket {
-  const address = parseAddress(endpoint.host);
-  if (!address) throw new TypeError(`invalid address: ${endpoint.host}`);
-  const family = address.length === 4 ? 4 : 6;
   const wildcard = isWildcardHost(endpoint.host);
-  const libc = c.libc();
-  const fd = libc.socket(family === 4 ? c.AF_INET : c.AF_INET6, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0);
-  if (fd < 0) throw failure(endpoint);
-  try {
+  return openBound(endpoint, 'UDP', c.SOCK_DGRAM | c.SOCK_CLOEXEC, (fd, family) => {
     if (how === 'shared') setOption(fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1, endpoint);
-    if (family === 6) setOption(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1, endpoint);
     if (wildcard && family === 4) setOption(fd, c.IPPROTO_IP, c.IP_PKTINFO, 1, endpoint);
     if (wildcard && family === 6) setOption(fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1, endpoint);
     tune(fd, family);
+  });
+}
+
+/**
+ * Whether the endpoint is bound by `openFreebound`. Without libc, Node.js binds it, which fails if no interface has it.
+ */
+export function isFreebound(endpoint: Endpoint): boolean {
+  return endpoint.freebind === true && c.whyNoLibc() === undefined;
+}
+
+/**
+ * Opens a socket for Node.js, which cannot set `freebind` itself: bound exclusively and nonblocking. Throws
+ * ListenError.
+ */
+export function openFreebound(endpoint: Endpoint, transport: 'UDP' | 'TCP'): number {
+  const type = transport === 'UDP' ? c.SOCK_DGRAM : c.SOCK_STREAM;
+  const { fd } = openBound(endpoint, transport, type | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, (open) => {
+    // As libuv does it, so that connections which wait for their end do not prevent a restart.
+    if (transport === 'TCP') setOption(open, c.SOL_SOCKET, c.SO_REUSEADDR, 1, endpoint, transport);
+  });
+  return fd;
+}
+
+function openBound(
+  endpoint: Endpoint,
+  transport: 'UDP' | 'TCP',
+  type: number,
+  prepare: (fd: number, family: 4 | 6) => void,
+): UdpSocket {
+  const address = parseAddress(endpoint.host);
+  if (!address) throw new TypeError(`invalid address: ${endpoint.host}`);
+  const family = address.length === 4 ? 4 : 6;
+  const libc = c.libc();
+  const fd = libc.socket(family === 4 ? c.AF_INET : c.AF_INET6, type, 0);
+  if (fd < 0) throw failure(endpoint, transport);
+  try {
+    if (family === 6) setOption(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1, endpoint, transport);
+    if (endpoint.freebind === true) {
+      if (family === 4) setOption(fd, c.IPPROTO_IP, c.IP_FREEBIND, 1, endpoint, transport);
+      else setOption(fd, c.IPPROTO_IPV6, c.IPV6_FREEBIND, 1, endpoint, transport);
+    }
+    prepare(fd, family);
     const name = socketName(address, endpoint.port);
-    if (libc.bind(fd, c.memoryAddress(name.buffer), name.length) < 0) throw failure(endpoint);
-    return { fd, family };
+    if (libc.bind(fd, c.memoryAddress(name.buffer), name.length) < 0) throw failure(endpoint, transport);
+    return { fd, family, proxy: endpoint.proxy };
   } catch (error) {
     libc.close(fd);
     throw error;
@@ -92,8 +132,15 @@ function trySetOption(fd: number, level: number, option: number, value: number):
   return c.libc().setsockopt(fd, level, option, c.memoryAddress(cell.buffer), cell.byteLength);
 }
 
-function setOption(fd: number, level: number, option: number, value: number, endpoint: Endpoint): void {
-  if (trySetOption(fd, level, option, value) < 0) throw failure(endpoint);
+function setOption(
+  fd: number,
+  level: number,
+  option: number,
+  value: number,
+  endpoint: Endpoint,
+  transport: 'UDP' | 'TCP' = 'UDP',
+): void {
+  if (trySetOption(fd, level, option, value) < 0) throw failure(endpoint, transport);
 }
 
 /** Makes a sockaddr_in or sockaddr_in6; layout in message-vector.ts. */
@@ -115,8 +162,8 @@ function boundPort(fd: number, endpoint: Endpoint): number {
   return new DataView(name.buffer).getUint16(2);
 }
 
-function failure(endpoint: Endpoint): ListenError {
+function failure(endpoint: Endpoint, transport: 'UDP' | 'TCP' = 'UDP'): ListenError {
   const errno = c.libc().errno();
   const name = Object.entries(c.ERRNO).find(([, number]) => number === errno)?.[0];
-  return new ListenError({ endpoint, transport: 'UDP', code: name ?? `errno ${errno}` });
+  return new ListenError({ endpoint, transport, code: name ?? `errno ${errno}` });
 }

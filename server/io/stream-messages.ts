@@ -204,7 +204,7 @@ function answerOne(
   packet.transport = transport;
   const written = link.current()(packet);
   countResponse(link.counters, tx, LENGTH_OCTETS, written);
-  if (written === 0) return;
+  if (written <= 0) return;
   if (!connection.socket.writable) {
     count(link.counters, COUNTER.SEND_ERRORS);
     return;

@@ -5,12 +5,14 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { every, systemClock, waitFor, type Clock } from '../../health/clock.ts';
-import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
+import { formatEndpoint, type Endpoint, type Prefix } from '../../wire/address.ts';
 import { TRANSPORT, type Link } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 import { ListenError } from '../listen-error.ts';
 import { nothingPending } from './frames.ts';
 import { descriptorOf } from './pass-descriptors.ts';
+import { createProxiedStreams, type ProxiedStreams } from './proxied-streams.ts';
+import { isFreebound, openFreebound } from './sockets.ts';
 import { clientKey, createClients, type StreamClients, type Connection, type StreamLimits } from './stream-clients.ts';
 import {
   createStreamPacket,
@@ -24,7 +26,7 @@ import {
 } from './stream-messages.ts';
 import type { Security } from './stream-tls.ts';
 import { createTurns } from './turns.ts';
-import { peerOf } from './udp-dgram.ts';
+import { peerOf, type Peer } from './udp-dgram.ts';
 
 export type StreamServer = {
   /** The endpoints it listens on, with the actual ports in place of 0; TLS endpoints are last. */
@@ -71,6 +73,7 @@ export async function serveStreams(
       takeTurn(context, connection);
     }),
   };
+  const proxied = createProxiedStreams(clock, limits.clients, link.counters);
   const servers: Server[] = [];
   const bound: Endpoint[] = [];
   const stopAccepting = (): Promise<unknown> =>
@@ -91,12 +94,12 @@ export async function serveStreams(
   try {
     for (const { endpoint, security } of wanted) {
       const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-        accept(context, socket, security);
+        accept(context, socket, { proxy: endpoint.proxy, security, proxied });
       });
       servers.push(server);
       await bindStream(server, endpoint, inherited[formatEndpoint(endpoint)]);
       const address = server.address();
-      bound.push({ host: endpoint.host, port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
+      bound.push({ ...endpoint, port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
     }
   } catch (error) {
     await stopAccepting();
@@ -108,6 +111,7 @@ export async function serveStreams(
     descriptors: servers.flatMap((server) => descriptorOf(server) ?? []),
     close: async () => {
       const closed = stopAccepting();
+      proxied.close();
       const until = clock.now() + FIRST_QUERY_MS;
       do await waitFor(clock, LINGER_MS);
       while (clock.now() < until && isAnyNew(clients, until - FIRST_QUERY_MS));
@@ -130,13 +134,14 @@ function isAnyNew(clients: StreamClients, sinceMs: number): boolean {
 
 /** Listens on the endpoint, or on the open socket `fd`. Throws ListenError. */
 export async function bindStream(server: Server, endpoint: Endpoint, fd?: number): Promise<void> {
+  const open = fd ?? (isFreebound(endpoint) ? openFreebound(endpoint, 'TCP') : undefined);
   await new Promise<void>((listening, fail) => {
     const failed = (error: NodeJS.ErrnoException): void => {
       fail(new ListenError({ endpoint, transport: 'TCP', code: error.code ?? error.message }));
     };
     server.once('error', failed);
     const { host, port } = endpoint;
-    const where = fd === undefined ? { host, port, ipv6Only: host.includes(':'), exclusive: true } : { fd };
+    const where = open === undefined ? { host, port, ipv6Only: host.includes(':'), exclusive: true } : { fd: open };
     server.listen({ ...where, backlog: BACKLOG }, () => {
       server.off('error', failed);
       // Later errors concern single clients: the server keeps accepting.
@@ -146,14 +151,33 @@ export async function bindStream(server: Server, endpoint: Endpoint, fd?: number
   });
 }
 
-function accept(context: StreamContext, raw: Socket, security: Security | undefined): void {
-  const { clients, link, clock } = context;
+/** Where a connection arrived. */
+type Arrival = {
+  readonly proxy: readonly Prefix[] | undefined;
+  readonly security: Security | undefined;
+  readonly proxied: ProxiedStreams;
+};
+
+function accept(context: StreamContext, raw: Socket, { proxy, security, proxied }: Arrival): void {
   const peer = raw.remoteAddress === undefined ? undefined : peerOf(raw.remoteAddress);
   if (!peer) {
     // The connection was closed before it was accepted.
     raw.destroy();
     return;
   }
+  if (!proxy) {
+    admit(context, raw, peer, security);
+    return;
+  }
+  proxied.meet(raw, peer, proxy, (client) => {
+    admit(context, raw, client, security);
+    // TLS reads the connection itself.
+    if (!security) raw.resume();
+  });
+}
+
+function admit(context: StreamContext, raw: Socket, peer: Peer, security: Security | undefined): void {
+  const { clients, link, clock } = context;
   // The TLS socket reports the errors.
   if (security) raw.on('error', () => undefined);
   const secured = security?.secure(raw);

@@ -15,8 +15,9 @@ import {
   type Libc,
 } from '../../config/libc.ts';
 import { HEADER_OCTETS } from '../../wire/limits.ts';
-import { packetOf, TRANSPORT, type Answer, type Link, type Packet } from '../contract.ts';
+import { deferredOf, DEFERRED, packetOf, TRANSPORT, type Answer, type Link, type Packet } from '../contract.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
+import { countAnswerTime } from '../query-types.ts';
 import {
   BATCH,
   createMessages,
@@ -24,12 +25,14 @@ import {
   peerPort,
   peerStart,
   rearm,
+  routeOf,
   receivedFlags,
   receivedLength,
   reply,
   SLOT_OCTETS,
   type MessageVector,
 } from './message-vector.ts';
+import { unwrapDatagram } from './proxy-header.ts';
 import type { UdpSocket } from './sockets.ts';
 
 /** Equal to SO_RCVTIMEO of a single socket (sockets.ts). */
@@ -39,14 +42,21 @@ const MAX_FAILURES = 1000;
 /** On stop, queued queries are still answered, up to this many batches per socket. */
 const LAST_BATCHES = 32;
 
+/** The clock is read for one batch in this many, because reading it twice for each would cost some per cent. */
+const TIMED_EVERY = 16;
+
 type Loop = {
   readonly libc: Libc;
   readonly link: Link;
   readonly messages: MessageVector;
   readonly packet: Packet;
   readonly address: bigint;
+  /** The client's address from a PROXY header. */
+  readonly proxied: Uint8Array;
   /** Failed receives since the last successful one. */
   failures: number;
+  /** Batches until the next one whose time is measured. */
+  untimed: number;
 };
 
 /**
@@ -55,7 +65,17 @@ type Loop = {
 export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void {
   const messages = createMessages();
   const packet = packetOf(messages.buffer, messages.names, TRANSPORT.UDP, messages.buffer);
-  const loop: Loop = { libc: libc(), link, messages, packet, address: messages.addresses[0] ?? NULL, failures: 0 };
+  const address = messages.addresses[0] ?? NULL;
+  const loop: Loop = {
+    libc: libc(),
+    link,
+    messages,
+    packet,
+    address,
+    proxied: new Uint8Array(16),
+    failures: 0,
+    untimed: TIMED_EVERY,
+  };
   const [only] = sockets;
   if (sockets.length === 1 && only) {
     while (!link.stopping()) serveBatch(loop, only, link.news(), MSG_WAITFORONE);
@@ -91,7 +111,7 @@ function serveReady(loop: Loop, sockets: readonly UdpSocket[]): void {
 
 /** Receives one batch, answers it in place, and sends the responses. Returns the number of datagrams received. */
 function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number): number {
-  const { messages, packet, link } = loop;
+  const { messages, packet, proxied, link } = loop;
   const { buffer } = messages;
   const { counters } = link;
   const received = loop.libc.recvmmsg(socket.fd, loop.address, BATCH, flags, NULL);
@@ -101,6 +121,8 @@ function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number
   }
   loop.failures = 0;
   count(counters, COUNTER.BATCHES);
+  const isTimed = --loop.untimed === 0;
+  const receivedAt = isTimed ? performance.now() : 0;
   // The first slot whose response has not been sent.
   let first = 0;
   for (let index = 0; index < received; index++) {
@@ -111,20 +133,30 @@ function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number
       count(counters, COUNTER.MALFORMED);
     } else {
       if ((receivedFlags(messages, index) & MSG_TRUNC) !== 0) count(counters, COUNTER.OVERSIZE);
-      const octets = peerOctets(messages, index);
-      count(counters, octets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
-      count(counters, COUNTER.OCTETS_IN, length);
       const at = index * SLOT_OCTETS;
-      try {
-        packet.rxAt = at;
-        packet.length = length;
-        packet.peerAt = peerStart(messages, index);
-        packet.peerOctets = octets;
-        packet.txAt = at;
-        written = answer(packet);
-        countResponse(counters, buffer, at, written);
-      } catch (error) {
-        link.threw(error);
+      packet.rxAt = at;
+      packet.length = length;
+      packet.peer = messages.names;
+      packet.peerAt = peerStart(messages, index);
+      packet.peerOctets = peerOctets(messages, index);
+      packet.txAt = at;
+      if (socket.proxy !== undefined && !unwrapDatagram(packet, socket.proxy, proxied)) {
+        count(counters, COUNTER.PROXY_REFUSED);
+      } else {
+        count(counters, packet.peerOctets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
+        count(counters, COUNTER.OCTETS_IN, packet.length);
+        try {
+          written = answer(packet);
+          if (written === DEFERRED) {
+            if (link.defers()) {
+              const route = { fd: socket.fd, ...routeOf(messages, index) };
+              link.send({ kind: 'datagram', question: deferredOf(packet), route });
+            }
+            written = 0;
+          } else countResponse(counters, buffer, at, written);
+        } catch (error) {
+          link.threw(error);
+        }
       }
     }
     if (written > 0) {
@@ -135,6 +167,10 @@ function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number
     }
   }
   send(loop, socket.fd, first, received);
+  if (isTimed) {
+    loop.untimed = TIMED_EVERY;
+    countAnswerTime(counters, performance.now() - receivedAt, received);
+  }
   for (let index = 0; index < received; index++) rearm(messages, index);
   return received;
 }

@@ -4,11 +4,13 @@
  * configuration for a machine with several addresses should list each of them.
  */
 import { createSocket, type Socket } from 'node:dgram';
-import { parseAddress, type Endpoint } from '../../wire/address.ts';
+import { parseAddress, type Endpoint, type Prefix } from '../../wire/address.ts';
 import { HEADER_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
-import { packetOf, TRANSPORT, type Link } from '../contract.ts';
+import { deferredOf, DEFERRED, packetOf, TRANSPORT, type Link } from '../contract.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
 import { ListenError } from '../listen-error.ts';
+import { unwrapDatagram } from './proxy-header.ts';
+import { isFreebound, openFreebound } from './sockets.ts';
 
 /** Maximum of octets queued in libuv. Beyond it, responses are dropped, as with a full send buffer. */
 const MAX_QUEUED_OCTETS = 4 * 1024 * 1024;
@@ -39,13 +41,15 @@ export async function serveUdpDgram(
     for (const endpoint of endpoints) {
       const socket = await bindDgram(endpoint, reusePort);
       sockets.push(socket);
-      bound.push({ host: endpoint.host, port: socket.address().port });
+      bound.push({ ...endpoint, port: socket.address().port });
     }
   } catch (error) {
     await closeAll();
     throw error;
   }
-  for (const socket of sockets) answerOn(socket, link);
+  sockets.forEach((socket, index) => {
+    answerOn(socket, endpoints[index]?.proxy, link);
+  });
   return {
     endpoints: bound,
     descriptors: [],
@@ -61,13 +65,16 @@ export async function bindDgram(endpoint: Endpoint, reusePort: boolean): Promise
   const v6 = endpoint.host.includes(':');
   // Node.js before 23.1 does not know reusePort.
   const options = { ipv6Only: v6, ...(reusePort ? { reusePort } : {}) };
+  // Such a socket cannot be shared: `io: dgram` with libc exists only in tests.
+  const fd = isFreebound(endpoint) && !reusePort ? openFreebound(endpoint, 'UDP') : undefined;
   const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', ...options });
   await new Promise<void>((bound, fail) => {
     socket.once('error', (error: NodeJS.ErrnoException) => {
       socket.close();
       fail(new ListenError({ endpoint, transport: 'UDP', code: error.code ?? error.message }));
     });
-    socket.bind({ address: endpoint.host, port: endpoint.port, exclusive: true }, () => {
+    const where = fd === undefined ? { address: endpoint.host, port: endpoint.port } : { fd };
+    socket.bind({ ...where, exclusive: true }, () => {
       socket.removeAllListeners('error');
       bound();
     });
@@ -75,10 +82,11 @@ export async function bindDgram(endpoint: Endpoint, reusePort: boolean): Promise
   return socket;
 }
 
-function answerOn(socket: Socket, link: Link): void {
+function answerOn(socket: Socket, proxy: readonly Prefix[] | undefined, link: Link): void {
   const { counters } = link;
   const tx = new Uint8Array(UDP_OCTETS);
   const packet = packetOf(new Uint8Array(0), new Uint8Array(4), TRANSPORT.UDP, tx);
+  const proxied = new Uint8Array(16);
   tryEnlarge(socket);
   socket.on('error', () => {
     count(counters, COUNTER.RECEIVE_ERRORS);
@@ -93,18 +101,32 @@ function answerOn(socket: Socket, link: Link): void {
       return;
     }
     if (query.length > UDP_OCTETS) count(counters, COUNTER.OVERSIZE);
-    count(counters, peer.octets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
-    count(counters, COUNTER.OCTETS_IN, query.length);
+    packet.rx = query;
+    packet.length = query.length;
+    packet.peer = peer.bytes;
+    packet.peerAt = peer.at;
+    packet.peerOctets = peer.octets;
+    if (proxy && !unwrapDatagram(packet, proxy, proxied)) {
+      count(counters, COUNTER.PROXY_REFUSED);
+      return;
+    }
+    count(counters, packet.peerOctets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
+    count(counters, COUNTER.OCTETS_IN, packet.length);
     let written: number;
     try {
-      packet.rx = query;
-      packet.length = query.length;
-      packet.peer = peer.bytes;
-      packet.peerAt = peer.at;
-      packet.peerOctets = peer.octets;
       written = link.current()(packet);
     } catch (error) {
       link.threw(error);
+      return;
+    }
+    if (written === DEFERRED) {
+      if (!link.defers()) return;
+      void link.ask(deferredOf(packet)).then((reply) => {
+        link.settled();
+        if (!(reply instanceof Uint8Array)) return;
+        countResponse(counters, reply, 0, reply.length);
+        socket.send(reply, client.port, client.address, sent);
+      });
       return;
     }
     countResponse(counters, tx, 0, written);

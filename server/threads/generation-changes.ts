@@ -2,6 +2,7 @@
  * Finds the differences between two generations. The compile thread posts only these, because copying the lists of ten
  * thousand zones takes longer than compiling one zone.
  */
+import { changedEntries, withEntries } from '../../zones/layered-map.ts';
 import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 
 /** Entries that differ from those of the previous list. */
@@ -11,7 +12,7 @@ type ListChanges<Item> = { readonly length: number; readonly at: readonly number
 export type GenerationChanges = Partial<
   Pick<CompiledGeneration, 'settings' | 'knownDatabases' | 'atlas' | 'locations' | 'latencyTables'>
 > &
-  Pick<CompiledGeneration, 'databases'> & {
+  Pick<CompiledGeneration, 'databases' | 'online'> & {
     readonly arena?: SharedArrayBuffer;
     readonly root: number;
     readonly plan?: SharedArrayBuffer;
@@ -44,19 +45,21 @@ export function changesOf(
     ...ifNew('locations'),
     ...ifNew('latencyTables'),
     databases: next.databases,
+    online: next.online,
     ...(before.image.arena === image.arena ? {} : { arena: image.arena }),
     root: image.root,
     ...(isSamePlan ? {} : { plan: image.plan, pack: next.packed.packed, catalog: withoutZones(catalog) }),
     zones: listChanges(before.catalog.zones, catalog.zones),
     paths: listChanges(before.files.paths, next.files.paths),
     texts: listChanges(before.files.texts, next.files.texts),
-    serials: before.serials === next.serials ? {} : changedSerials(before.serials, next.serials),
+    serials: changedEntries(before.serials, next.serials),
   };
 }
 
 /** Builds the next generation. Unchanged parts are the same objects as in the previous generation. */
 export function applyChanges(before: CompiledGeneration, changes: GenerationChanges): CompiledGeneration {
-  const { settings, knownDatabases, atlas, locations, latencyTables, databases, arena, root, plan, pack } = changes;
+  const { settings, knownDatabases, atlas, locations, latencyTables, databases, online, arena, root, plan, pack } =
+    changes;
   const zones = applyList(before.catalog.zones, changes.zones);
   const image = { arena: arena ?? before.image.arena, root, plan: plan ?? before.image.plan };
   const next = {
@@ -66,13 +69,14 @@ export function applyChanges(before: CompiledGeneration, changes: GenerationChan
     locations: locations ?? before.locations,
     latencyTables: latencyTables ?? before.latencyTables,
     databases,
+    online,
     image,
     catalog: { ...(changes.catalog ?? before.catalog), zones },
     files: {
       paths: applyList(before.files.paths, changes.paths),
       texts: applyList(before.files.texts, changes.texts),
     },
-    serials: Object.keys(changes.serials).length === 0 ? before.serials : { ...before.serials, ...changes.serials },
+    serials: withEntries(before.serials, changes.serials),
   };
   const packed = pack ?? before.packed.packed;
   return { ...next, packed: { image, atlas: next.atlas, placeOf: next.locations.placeOf, packed } };
@@ -84,12 +88,6 @@ function withoutZones({
   regions,
 }: CompiledGeneration['catalog']): Omit<CompiledGeneration['catalog'], 'zones'> {
   return { services, vips, regions };
-}
-
-function changedSerials(before: CompiledGeneration['serials'], next: CompiledGeneration['serials']): typeof next {
-  const changed: Record<string, (typeof next)[string]> = {};
-  for (const key in next) if (next[key] && before[key] !== next[key]) changed[key] = next[key];
-  return changed;
 }
 
 /** Whether two lists have the same items. */

@@ -5,12 +5,13 @@
  * A thread that wakes up does not always get its core at once if another thread is running there: the kernel may let
  * that one run until the next tick, 4 ms later. Therefore, while queries come in, the other threads run only on some
  * cores, if there are more cores than answering threads. Answering threads may run on any core: a fixed core would
- * halve their rate whenever another program uses it. Without spare cores the control thread gets a lower priority.
+ * halve their rate whenever another program uses it. Without spare cores the control thread gets a lower priority
+ * while it is on time.
  *
- * This requires no privilege. Answering threads keep the default scheduling policy and nice value, as in other DNS
- * servers. docs/decisions/precedence.md has the measurements.
+ * Only the return to the usual priority requires a privilege. Answering threads keep the default scheduling policy and
+ * nice value, as in other DNS servers. docs/decisions/precedence.md has the measurements.
  */
-import { every, systemClock, type Clock } from '../../health/clock.ts';
+import { every, systemClock, type Cancel, type Clock } from '../../health/clock.ts';
 import { coresOfThisThread, listOwnThreads, niceOfThisThread, NICER, type OwnThread } from './own-threads.ts';
 import { isUdpThread, STREAM_THREAD } from './thread.ts';
 
@@ -43,29 +44,75 @@ const BUSY_QUERIES = 1000;
 /** Seconds below BUSY_QUERIES, after which all threads may use all cores again. */
 const QUIET_SECONDS = 10;
 
+/** How often it is measured how late the control thread is, and from when it counts as late. */
+const LATE_LOOK_MS = 100;
+const LATE_MS = 50;
+/** For how long it must be on time until its priority is lowered again: at first, and at most. */
+const FIRST_HOLD_MS = 5000;
+const MOST_HOLD_MS = 60_000;
+/** Added to the nice value of a control thread that has no right to return to the usual one. */
+const NICER_FOR_GOOD = 5;
+
 /** Call this when all threads serve. Does nothing where the cores of a thread are unknown. */
 export function keepCoresSpare(options: SpareCoresOptions): SpareCores {
   const { workers, queries, readCores = coresOfThisThread, listThreads = listOwnThreads } = options;
   const { nice = niceOfThisThread(), clock = systemClock } = options;
   const cores = readCores().length;
   if (cores === 0) return { threadStarted: () => undefined, stop: () => undefined };
-  return cores > workers ? keepApart({ workers, queries, readCores, listThreads, clock }) : stepBack(nice, listThreads);
+  return cores > workers
+    ? keepApart({ workers, queries, readCores, listThreads, clock })
+    : stepBack({ nice, listThreads, clock });
 }
 
-/** Without spare cores: lowers the priority of the control thread. Threads that it starts later inherit it. */
-function stepBack(nice: number, listThreads: () => readonly OwnThread[]): SpareCores {
-  const setControl = (value: number): void => {
-    for (const { id, setNice } of listThreads()) if (id === process.pid) setNice(value);
-  };
-  setControl(nice + NICER);
+/**
+ * Without spare cores: lowers the priority of the control thread, except while it is late. Threads that it starts later
+ * inherit its nice value.
+ */
+function stepBack({
+  nice,
+  listThreads,
+  clock,
+}: Pick<Required<SpareCoresOptions>, 'nice' | 'listThreads' | 'clock'>): SpareCores {
+  const control = listThreads().find(({ id }) => id === process.pid);
+  const stopLooking = control ? yieldUnlessLate(control, nice, clock) : () => undefined;
   return {
     threadStarted: () => {
       for (const { name, setNice } of listThreads()) if (isUdpThread(name) || name === STREAM_THREAD) setNice(nice);
     },
     stop: () => {
-      setControl(nice);
+      stopLooking();
+      control?.setNice(nice);
     },
   };
+}
+
+/**
+ * Gives the control thread a lower priority, and its usual one while its timers are late. Answering threads that are
+ * never idle leave a thread of nice 10 a tenth of what they get themselves, so that probes and orders would wait for
+ * seconds. Without the right to return to the usual priority, it has one between the two all the time.
+ */
+function yieldUnlessLate({ setNice }: OwnThread, nice: number, clock: Clock): Cancel {
+  const mayReturn = setNice(nice + 1) && setNice(nice);
+  if (!mayReturn) {
+    setNice(nice + NICER_FOR_GOOD);
+    return () => undefined;
+  }
+  let isLow = setNice(nice + NICER);
+  let [lookedAt, lateAt, loweredAt] = [clock.now(), -Infinity, -Infinity];
+  let holdMs = FIRST_HOLD_MS;
+  return every(clock, LATE_LOOK_MS, () => {
+    const now = clock.now();
+    if (now - lookedAt >= LATE_LOOK_MS + LATE_MS) lateAt = now;
+    lookedAt = now;
+    if (isLow && lateAt === now) {
+      // Late again soon: the flood is not over.
+      holdMs = now - loweredAt < holdMs ? Math.min(holdMs * 2, MOST_HOLD_MS) : FIRST_HOLD_MS;
+      isLow = !setNice(nice);
+    } else if (!isLow && now - lateAt >= holdMs) {
+      loweredAt = now;
+      isLow = setNice(nice + NICER);
+    }
+  });
 }
 
 type Apart = Required<Omit<SpareCoresOptions, 'nice'>>;

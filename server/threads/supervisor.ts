@@ -5,11 +5,13 @@
 import { whyNoLibc } from '../../config/libc.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { Log, Publication } from '../contract.ts';
-import { COUNTER, createCounters, sumCounters, counterAt } from '../counters.ts';
+import { COUNTER, count, countResponse, createCounters, sumCounters, counterAt } from '../counters.ts';
 import { inlineMore } from '../inline-more.ts';
 import { checkUdp } from '../io/check-listen.ts';
+import { createSendLater } from '../io/send-later.ts';
 import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
 import { ListenError } from '../listen-error.ts';
+import { createJobQueue } from './rests.ts';
 import { keepCoresSpare, type SpareCores } from './spare-cores.ts';
 import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';
 import { keepThread, type Keeper } from './thread-keeper.ts';
@@ -36,7 +38,10 @@ export type ServerOptions = {
   readonly io?: Io;
   /** Sockets from a takeover. Those at endpoints of `listen` and `listenTls` are used. */
   readonly inherited?: Omit<OpenSockets, 'status'> | undefined;
-  /** Replies to the answerer's questions (`AskControl`). Undefined: every reply is undefined. */
+  /**
+   * Replies to the answerer's questions (`AskControl`) and to deferred messages; may be a promise. Undefined: every
+   * reply is undefined.
+   */
   readonly reply?: (question: unknown) => unknown;
   readonly log: Log;
 };
@@ -56,6 +61,10 @@ export type Server = {
   sockets(): Omit<OpenSockets, 'status'>;
   /** The sums over all threads, at the places of COUNTER. */
   counters(): Float64Array;
+  /**
+   * Names of threads that have made no turn since the last call. A thread that is being restarted is not among them.
+   */
+  blocked(): readonly string[];
   /** Stops accepting, answers pending queries, and closes. Never rejects; a second call waits for the first. */
   stop(): Promise<void>;
 };
@@ -134,6 +143,7 @@ async function start(options: ServerOptions): Promise<Server> {
         }),
       }),
       counters: () => crew.counters(),
+      blocked: () => crew.blocked(),
       stop: () => (stopped ??= stop()),
     };
   } catch (error) {
@@ -191,6 +201,7 @@ type Crew = {
   add(name: string, work: Work): Promise<Keeper>;
   publish(publication: Publication): Promise<void>;
   counters(): Float64Array;
+  blocked(): readonly string[];
   stop(): Promise<void>;
 };
 
@@ -198,7 +209,10 @@ type Crew = {
 function createCrew({ publication: first, ...options }: ServerOptions, threadRuns: () => void): Crew {
   const keepers: Keeper[] = [];
   const own = createCounters();
+  const sendLater = createSendLater();
+  const inTurn = createJobQueue();
   const blocks = [own];
+  const watched: { name: string; keeper: Keeper; counters: Float64Array; turns: number }[] = [];
   const words = new Int32Array(new SharedArrayBuffer(WORD.COUNT * Int32Array.BYTES_PER_ELEMENT));
   // Taken out of `options`, which would keep the first publication in memory.
   let current = first;
@@ -239,14 +253,17 @@ function createCrew({ publication: first, ...options }: ServerOptions, threadRun
       const keeper = keepThread({
         name,
         counters: own,
+        inTurn,
         onQuestion: (question) => options.reply?.(question),
+        onResponse: (response, route) => {
+          countResponse(own, response, 0, response.length);
+          if (!sendLater(response, route)) count(own, COUNTER.SEND_ERRORS);
+        },
         log: options.log,
         start: () => ({
-          index,
+          ...{ index, words, counters, work },
           answererModule: options.answererModule.href,
-          words,
-          counters,
-          work,
+          deferred: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
         }),
         first: () => ({ kind: 'publish', sequence, publication: current }),
         onRunning: () => {
@@ -258,6 +275,7 @@ function createCrew({ publication: first, ...options }: ServerOptions, threadRun
         },
       });
       keepers.push(keeper);
+      watched.push({ name, keeper, counters, turns: -1 });
       const endpoints = await keeper.started;
       // A restarted thread must use the same ports again, not other free ones.
       if (work.kind === 'stream') {
@@ -273,6 +291,12 @@ function createCrew({ publication: first, ...options }: ServerOptions, threadRun
       return done;
     },
     counters: () => sumCounters(blocks),
+    blocked: () =>
+      watched.flatMap((thread) => {
+        const before = thread.turns;
+        thread.turns = counterAt(thread.counters, COUNTER.TURNS);
+        return thread.turns === before && thread.keeper.running() > 0 ? [thread.name] : [];
+      }),
     stop: async () => {
       stopping = true;
       waiting?.reject(new Error('the server is stopping'));

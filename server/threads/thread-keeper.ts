@@ -3,7 +3,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Endpoint } from '../../wire/address.ts';
-import type { Log, ToControl } from '../contract.ts';
+import type { DatagramRoute, Log, ToControl } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 import { ListenError } from '../listen-error.ts';
 import type { ThreadStart, ToThread } from './thread.ts';
@@ -17,8 +17,12 @@ export type KeeperOptions = {
   readonly onRunning: () => void;
   /** Called when the thread could not create an answerer. */
   readonly onRefused: (sequence: number, reason: string) => void;
+  /** Runs a job later, after those of all threads that came before. Replies are made in such jobs. */
+  readonly inTurn: (job: () => void) => void;
   /** Replies to a question of the thread. */
   readonly onQuestion: (question: unknown) => unknown;
+  /** Sends the response to a datagram that a thread has handed over. */
+  readonly onResponse: (response: Uint8Array, route: DatagramRoute) => void;
   /** The control thread's counters. */
   readonly counters: Float64Array;
   readonly log: Log;
@@ -90,12 +94,13 @@ export function keepThread(options: KeeperOptions): Keeper {
 function begin(kept: Kept): void {
   const { name, start, first } = kept.options;
   const startedAt = performance.now();
-  const thread = new Worker(entry, { name, workerData: start() });
+  const workerData = start();
+  const thread = new Worker(entry, { name, workerData });
   thread.postMessage(first());
   kept.worker = thread;
   let reason = 'it ended';
   thread.on('message', (message: ToControl) => {
-    handleMessage(kept, message, thread);
+    handleMessage(kept, message, thread, workerData);
   });
   thread.on('error', (error) => {
     reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -122,13 +127,27 @@ function beginAgain(kept: Kept, livedMs: number, reason: string): void {
   else kept.restart = setTimeout(begin, delayMs, kept);
 }
 
-function handleMessage(kept: Kept, message: ToControl, thread: Worker): void {
+function handleMessage(kept: Kept, message: ToControl, thread: Worker, { deferred }: ThreadStart): void {
   const { options, started } = kept;
   const { name, log } = options;
   switch (message.kind) {
     case 'question': {
       const { id, question } = message;
-      thread.postMessage({ kind: 'reply', id, reply: replyTo(options, question) } satisfies ToThread);
+      options.inTurn(() => {
+        void replyTo(options, question).then((reply) => {
+          thread.postMessage({ kind: 'reply', id, reply } satisfies ToThread);
+        });
+      });
+      break;
+    }
+    case 'datagram': {
+      const { question, route } = message;
+      options.inTurn(() => {
+        void replyTo(options, question).then((reply) => {
+          Atomics.sub(deferred, 0, 1);
+          if (reply instanceof Uint8Array) options.onResponse(reply, route);
+        });
+      });
       break;
     }
     case 'ready':
@@ -157,9 +176,9 @@ function handleMessage(kept: Kept, message: ToControl, thread: Worker): void {
   }
 }
 
-function replyTo({ name, log, onQuestion }: KeeperOptions, question: unknown): unknown {
+async function replyTo({ name, log, onQuestion }: KeeperOptions, question: unknown): Promise<unknown> {
   try {
-    return onQuestion(question);
+    return await onQuestion(question);
   } catch (error) {
     log.error(`${name}: cannot reply to its question: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;

@@ -8,11 +8,11 @@
  * The words are for the batch loop, which never returns to the event loop. It reads them between batches.
  */
 import { parentPort, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { collectAll, collectYoung } from '../../config/garbage.ts';
 import type { Endpoint } from '../../wire/address.ts';
 import type { Answer, AnswererModule, AnswerLong, Link, Publication, ToControl } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 import type { UdpSocket } from '../io/sockets.ts';
-import { collectAll, collectYoung } from './release-generation.ts';
 
 /** Names of the threads, also in the kernel (`ps -L`, `top -H`). */
 export const STREAM_THREAD = 'stream';
@@ -38,6 +38,10 @@ export type ThreadStart = {
   readonly answererModule: string;
   readonly words: Int32Array<SharedArrayBuffer>;
   readonly counters: Float64Array<SharedArrayBuffer>;
+  /**
+   * Number of deferred datagrams that wait for the control thread. Not that of an earlier thread: its places are gone.
+   */
+  readonly deferred: Int32Array<SharedArrayBuffer>;
   readonly work: Work;
 };
 
@@ -63,6 +67,14 @@ export type ToThread =
 
 /** Least time between two stack traces: a flood of packets must not cause a flood of log lines. */
 const LOG_EVERY_MS = 10_000;
+/**
+ * Deferred datagrams of a thread that wait for the control thread. An update and a difference take it some tenths of a
+ * millisecond each; a flood of them, signed or from a network of `transfer.allow`, must neither fill the memory nor
+ * delay probes and orders.
+ */
+const MOST_DEFERRED = 256;
+/** How often a thread with an event loop counts a turn. */
+const TURN_MS = 100;
 
 /** The port to the control thread. Throws Error in the main thread. */
 export function controlPort(): MessagePort {
@@ -155,11 +167,28 @@ export function createLink(
       take(link, sequence, publication);
     },
     hear,
+    ask,
     current: () => link.answer,
     currentLong: () => link.long,
-    stopping: () => Atomics.load(start.words, WORD.STOP) === 1,
+    stopping: () => {
+      count(start.counters, COUNTER.TURNS);
+      return Atomics.load(start.words, WORD.STOP) === 1;
+    },
+    defers: () => takesPlace(start),
+    settled: () => {
+      Atomics.sub(start.deferred, 0, 1);
+    },
     news: () => takeNews(link),
   };
+}
+
+function takesPlace({ deferred, counters }: ThreadStart): boolean {
+  if (Atomics.load(deferred, 0) >= MOST_DEFERRED) {
+    count(counters, COUNTER.DEFERRED_DROPPED);
+    return false;
+  }
+  Atomics.add(deferred, 0, 1);
+  return true;
 }
 
 function send(port: MessagePort, message: ToControl): void {
@@ -247,6 +276,9 @@ function noteException(link: LinkState, error: unknown): void {
 
 /** For threads with an event loop: takes publications as they arrive, and calls `stop` on a 'stop' message. */
 export function listenToControl(link: FirstLink, port: MessagePort, stop: () => void): void {
+  setInterval(() => {
+    count(link.counters, COUNTER.TURNS);
+  }, TURN_MS).unref();
   port.on('message', (message: ToThread) => {
     if (message.kind === 'stop') stop();
     else if (message.kind === 'reply') link.hear(message.id, message.reply);

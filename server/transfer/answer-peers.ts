@@ -6,20 +6,20 @@ import { TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from '../../wire/limi
 import { get16, put16 } from '../../wire/octets.ts';
 import { PARSED } from '../../wire/query.ts';
 import { appendTsigError, createSigner, tsigErrorOctets, TSIG_RCODE, type Verdict } from '../../wire/tsig.ts';
-import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
+import { CLASS, OPCODE, RCODE, TYPE } from '../../wire/types.ts';
 import type { Image } from '../../zones/image/image.ts';
-import { packetOf, TRANSPORT, type Answer, type Packet } from '../contract.ts';
+import { DEFERRED, packetOf, TRANSPORT, type Answer, type Packet } from '../contract.ts';
 import {
   SPECIAL,
   specialsOf,
-  mayTransfer,
+  allowedPeer,
   optOctets,
   putOpt,
   readPeerRequest,
   responseHead,
   type PeerRequest,
 } from './peer-request.ts';
-import { ixfrOverUdp, type TransferPayload } from './transfer.ts';
+import { ixfrOverUdp, wantsDifference, type TransferPayload } from './transfer.ts';
 
 /** The verdict of the rate limit on a response to an unverified address. `cut`: send the shortest possible response. */
 export type Limited = 'send' | 'drop' | 'cut';
@@ -29,7 +29,7 @@ export type LimitUnverified = (isError: boolean, packet: Readonly<Packet>) => Li
 export function answerPeers(
   answer: Answer,
   image: Image,
-  { settings }: TransferPayload,
+  { settings, hasUpdates }: TransferPayload,
   nowSeconds: () => number,
   limit: LimitUnverified,
 ): Answer {
@@ -37,7 +37,8 @@ export function answerPeers(
     const { rx, rxAt, length, transport, tx, txAt } = packet;
     const specials = specialsOf(rx, rxAt, length);
     const isOverUdp = transport === TRANSPORT.UDP;
-    if ((specials & (isOverUdp ? SPECIAL.SIGNED | SPECIAL.IXFR : SPECIAL.SIGNED)) === 0) {
+    const isUpdate = hasUpdates === true && isUpdateMessage(rx, rxAt);
+    if (!isUpdate && (specials & (isOverUdp ? SPECIAL.SIGNED | SPECIAL.IXFR : SPECIAL.SIGNED)) === 0) {
       return answer(packet);
     }
     const request = readPeerRequest(rx, rxAt, length, settings.keys, nowSeconds());
@@ -56,10 +57,17 @@ export function answerPeers(
       const whole = allowed === 'send' ? rejection(request, nowSeconds()) : undefined;
       return respond(whole && fits(whole, verdict, length, isOverUdp, most) ? whole : cutRejection(request));
     }
+    if (isUpdate) {
+      if (verdict?.kind === 'valid') return DEFERRED;
+      // RFC 3007 2: an update is signed.
+      if (limited(true) !== 'send') return 0;
+      return respond(responseHead(request, RCODE.REFUSED, false));
+    }
     const peer = packet.peer.subarray(packet.peerAt, packet.peerAt + packet.peerOctets);
-    if (isOverUdp && isAllowedIxfr(request) && mayTransfer(settings, peer, verdict)) {
+    if (isOverUdp && isAllowedIxfr(request) && allowedPeer(settings, peer, verdict)) {
       if (limited(false) !== 'send') return 0;
-      const message = ixfrOverUdp(image, request, nowSeconds);
+      if (hasUpdates === true && wantsDifference(image, request)) return DEFERRED;
+      const message = ixfrOverUdp(image, request, nowSeconds, { most });
       if (message.length <= most) return respond(message);
     }
     return answerSigned(
@@ -72,11 +80,17 @@ export function answerPeers(
   };
 }
 
+/** Whether a message is a dynamic update. PACKET PATH: allocates nothing. */
+export function isUpdateMessage(rx: Uint8Array, at: number): boolean {
+  return (((rx[at + 2] ?? 0) >> 3) & 31) === OPCODE.UPDATE;
+}
+
 function isAllowedIxfr({ parsed, query }: PeerRequest): boolean {
   return parsed === PARSED.QUERY && query.ednsVersion === 0 && query.class === CLASS.IN && query.type === TYPE.IXFR;
 }
 
-function udpLimit({ query }: PeerRequest): number {
+/** The most octets of a response over UDP. */
+export function udpLimit({ query }: PeerRequest): number {
   if (!query.hasEdns) return UDP_OCTETS_WITHOUT_EDNS;
   return Math.min(Math.max(query.udpOctets, UDP_OCTETS_WITHOUT_EDNS), UDP_OCTETS);
 }

@@ -1,7 +1,7 @@
 /**
  * Requests of peers: detects signed messages and transfer requests, verifies signatures, and checks `transfer.allow`.
  */
-import type { TransferSettings } from '../../config/settings.ts';
+import type { AllowedPeer, TransferSettings } from '../../config/settings.ts';
 import { inPrefix } from '../../wire/address.ts';
 import { HEADER_OCTETS } from '../../wire/limits.ts';
 import { skipName } from '../../wire/name.ts';
@@ -16,15 +16,21 @@ export const SPECIAL = { SIGNED: 1, AXFR: 2, IXFR: 4 } as const;
 
 /** The SPECIAL bits of a message; 0 for responses and malformed messages. PACKET PATH: allocates nothing. */
 export function specialsOf(rx: Uint8Array, at: number, length: number): number {
-  // RFC 1035 4.1.1: QR clear, one question.
-  if (length < HEADER_OCTETS || (get8(rx, at + 2) & 0x80) !== 0 || get16(rx, at + 4) !== 1) return 0;
+  // RFC 1035 4.1.1: QR clear.
+  if (length < HEADER_OCTETS || (get8(rx, at + 2) & 0x80) !== 0) return 0;
   const end = at + length;
-  let next = skipName(rx, at + HEADER_OCTETS, end);
-  if (next < 0 || next + 4 > end) return 0;
-  const type = get16(rx, next);
-  const isQuery = ((get8(rx, at + 2) >> 3) & 15) === OPCODE.QUERY;
-  const asked = !isQuery ? 0 : type === TYPE.AXFR ? SPECIAL.AXFR : type === TYPE.IXFR ? SPECIAL.IXFR : 0;
-  next += 4;
+  let next = at + HEADER_OCTETS;
+  let asked = 0;
+  // Whatever its opcode and number of questions: the response to a signed message is signed (RFC 8945 5.3).
+  const questions = get16(rx, at + 4);
+  const isQuery = questions === 1 && ((get8(rx, at + 2) >> 3) & 15) === OPCODE.QUERY;
+  for (let question = 0; question < questions; question++) {
+    next = skipName(rx, next, end);
+    if (next < 0 || next + 4 > end) return 0;
+    const type = get16(rx, next);
+    if (isQuery) asked = type === TYPE.AXFR ? SPECIAL.AXFR : type === TYPE.IXFR ? SPECIAL.IXFR : 0;
+    next += 4;
+  }
   const records = get16(rx, at + 6) + get16(rx, at + 8) + get16(rx, at + 10);
   for (let record = 0; record < records; record++) {
     next = skipName(rx, next, end);
@@ -63,15 +69,18 @@ export function readPeerRequest(
   return { message, query, parsed, signature: tsig, verdict: verifyTsig(message, tsig, keys, nowSeconds) };
 }
 
-/** Whether `allow` has an entry for this address without a key, or with the key that signed the request. */
-export function mayTransfer(
+/**
+ * The first entry of `allow` for this address that has no key, or the key that signed the request. Undefined: the peer
+ * may not transfer zones.
+ */
+export function allowedPeer(
   { allow }: TransferSettings,
   address: Uint8Array,
   verdict: PeerRequest['verdict'],
-): boolean {
+): AllowedPeer | undefined {
   // RFC 8945 5.2: an invalid signature is an error, even for an address that needs no key.
-  if (verdict && verdict.kind !== 'valid') return false;
-  return allow.some(({ from, key }) => inPrefix(address, from) && (key === undefined || key === verdict?.key.label));
+  if (verdict && verdict.kind !== 'valid') return undefined;
+  return allow.find(({ from, key }) => inPrefix(address, from) && (key === undefined || key === verdict?.key.label));
 }
 
 /** Header and question of a response: copies identifier, opcode, RD and the question's octets from the query. */

@@ -3,19 +3,29 @@
  * are compressed only against the question, which is the apex in every message, and owners also against the previous
  * record.
  */
-import { SERVICE, serviceWord } from '../../steering/plan.ts';
-import { MAX_POINTER } from '../../wire/limits.ts';
+import { innerPlace, SERVICE, serviceWord } from '../../steering/plan.ts';
+import { MAX_POINTER, TCP_OCTETS } from '../../wire/limits.ts';
 import type { Name } from '../../wire/name.ts';
 import { copyOctets, get16, get8, put16 } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
-import { createSearch, findRrset, nextNode, search } from '../../zones/image/find-node.ts';
 import {
-  apexOf,
+  answersFrom,
+  innerAnswersFrom,
+  createSearch,
+  findRrset,
+  search,
+  searchIn,
+  serviceOf,
+  zoneNodes,
+} from '../../zones/image/find-node.ts';
+import {
+  apexAt,
   firstPatchOf,
   firstRrsetOf,
   type Image,
   nameAtOf,
   NODE,
+  NODE_FLAG,
   nodeWord,
   PATCH,
   patchKind,
@@ -51,33 +61,66 @@ const POINTER_OCTETS = 2;
 /** A zone of the image. */
 export type ServedZone = {
   readonly zone: number;
-  /** Number of its first service. */
+  /** The head of its version. */
+  readonly head: number;
+  /** Number of its first service, and the row of its first alias to a service of another zone. */
   readonly firstService: number;
+  readonly firstAlias: number;
 };
 
 /** The zone with this apex, in canonical form; undefined if there is none. */
 export function zoneOfApex(image: Image, apex: Name): ServedZone | undefined {
   const target = createSearch(apex);
   search(image, target);
-  const { zone, firstService } = target;
-  return target.node >= 0 && target.node === apexOf(image.words, zone) && target.suffixAt === 0
-    ? { zone, firstService }
+  const { zone, head, firstService, firstAlias } = target;
+  return target.node >= 0 && target.node === apexAt(image.words, head) && target.suffixAt === 0
+    ? { zone, head, firstService, firstAlias }
     : undefined;
 }
 
+/**
+ * The nodes of a name in canonical form. Names at and below a cut have nodes that no search finds: then all nodes of
+ * the zone are compared.
+ */
+export function nodesOf(image: Image, { zone, head }: ServedZone, name: Name): readonly number[] {
+  const { words, bytes } = image;
+  const target = createSearch(name);
+  search(image, target);
+  if (target.zone === zone && target.node >= 0) searchIn(image, target, head);
+  const isInZone = target.node >= 0 && target.zone === zone;
+  const found = isInZone && target.suffixAt === 0 ? [target.node] : [];
+  if (isInZone && (nodeWord(words, target.node, NODE.NAME_AND_FLAGS) & NODE_FLAG.CUT) === 0) return found;
+  const wanted = Buffer.from(name);
+  for (const node of zoneNodes(words, zone, head)) {
+    if ((nodeWord(words, node, NODE.NAME_AND_FLAGS) & 0xff) !== name.length || found.includes(node)) continue;
+    const at = nameAtOf(words, node);
+    if (wanted.equals(bytes.subarray(at, at + name.length))) found.push(node);
+  }
+  return found;
+}
+
+/** Whether a name is a service or an alias. */
+export function isSteeredNode({ words }: Image, node: number): boolean {
+  const isAlias = (nodeWord(words, node, NODE.NAME_AND_FLAGS) & NODE_FLAG.ALIAS) !== 0;
+  return isAlias || nodeWord(words, node, NODE.SERVICE) !== -1;
+}
+
 /** A message with only the zone's SOA (RFC 1995 2 and 4). */
-export function soaMessage(image: Image, { zone }: ServedZone, frame: MessageFrame): Uint8Array {
-  const apex = apexOf(image.words, zone);
+export function soaMessage(image: Image, { zone, head }: ServedZone, frame: MessageFrame): Uint8Array {
+  const apex = apexAt(image.words, head);
   const message = createMessage(image, zone, frame, SOA_BUFFER_OCTETS);
   message.add(apex, findRrset(image, apex, TYPE.SOA), 0, undefined);
   return message.finish();
 }
 
-/** Yields all messages of a zone. Throws RangeError when one record is larger than a message. */
+/**
+ * Yields all messages of a zone; without `defaults` they have no steered records. Throws RangeError when one record is
+ * larger than a message.
+ */
 export function* zoneMessages(
   image: Image,
   served: ServedZone,
-  defaults: DefaultAnswers,
+  defaults: DefaultAnswers | undefined,
   frame: MessageFrame,
 ): Generator<Uint8Array, undefined> {
   const message = createMessage(image, served.zone, frame, BUFFER_OCTETS);
@@ -93,6 +136,29 @@ export function* zoneMessages(
   yield message.finish();
 }
 
+/**
+ * Yields the RRsets of a zone, each as one message after `head`, which is a header and the apex as the question; a very
+ * large one as several. Steered records are left out, and the SOA is first only.
+ */
+export function* rrsetMessages(image: Image, served: ServedZone, head: Uint8Array): Generator<Uint8Array> {
+  const frame: MessageFrame = { head, limit: BUFFER_OCTETS - TCP_OCTETS, seal: (_, length) => length };
+  const message = createMessage(image, served.zone, frame, BUFFER_OCTETS);
+  const soa = findRrset(image, apexAt(image.words, served.head), TYPE.SOA);
+  let isFirst = true;
+  for (const { node, rrset } of rrsetsOf(image, served, undefined)) {
+    if (rrset === soa && !isFirst) return;
+    isFirst = false;
+    const octets = rrsetWord(image.words, rrset, RRSET.WIRE_OCTETS);
+    const wireAt = wireAtOf(image.words, rrset);
+    for (let at = 0; at < octets; at += RECORD_HEAD_OCTETS + get16(image.bytes, wireAt + at + 10)) {
+      if (message.add(node, rrset, at, undefined)) continue;
+      yield message.finish();
+      message.add(node, rrset, at, undefined);
+    }
+    yield message.finish();
+  }
+}
+
 type ZoneRrset = {
   readonly node: number;
   readonly rrset: number;
@@ -101,28 +167,31 @@ type ZoneRrset = {
 };
 
 /** The RRsets of a zone in the order of a transfer, with the SOA first and last. */
-function* rrsetsOf(image: Image, { zone, firstService }: ServedZone, defaults: DefaultAnswers): Generator<ZoneRrset> {
+function* rrsetsOf(image: Image, served: ServedZone, defaults: DefaultAnswers | undefined): Generator<ZoneRrset> {
   const { words } = image;
-  const apex = apexOf(words, zone);
+  const { zone, head } = served;
+  const apex = apexAt(words, head);
   const soa: ZoneRrset = { node: apex, rrset: findRrset(image, apex, TYPE.SOA), ttlSeconds: undefined };
   yield soa;
-  const nodesEnd = zone + zoneWord(words, zone, ZONE.NODES_END);
-  for (let node = apex; node < nodesEnd; node = nextNode(words, node)) {
-    const own = nodeWord(words, node, NODE.SERVICE);
-    const service = own < 0 ? -1 : firstService + own;
-    const first = firstRrsetOf(words, node);
+  for (const node of zoneNodes(words, zone, head)) {
+    const service = serviceOf(image, served, node);
+    const isAlias = (nodeWord(words, node, NODE.NAME_AND_FLAGS) & NODE_FLAG.ALIAS) !== 0;
+    const first = firstRrsetOf(node);
     const end = first + nodeWord(words, node, NODE.RRSET_COUNT);
     for (let rrset = first; rrset < end; rrset++) {
       const type = rrsetWord(words, rrset, RRSET.TYPE);
       // Signatures follow their RRset below. An NSEC that lacks a type is used only in answers.
-      if (isPair(type) || (service >= 0 && defaults.covers(service, type))) continue;
+      if (isPair(type) || (service >= 0 && defaults?.covers(service, type) === true)) continue;
+      // Addresses of an alias count as steered.
+      if (!defaults && isAlias && (type === TYPE.A || type === TYPE.AAAA)) continue;
       if (rrset !== soa.rrset) yield { node, rrset, ttlSeconds: undefined };
       if (isSignedRrset(words, rrset)) yield { node, rrset: rrset + 1, ttlSeconds: undefined };
     }
-    if (service < 0) continue;
+    if (service < 0 || !defaults) continue;
     for (const answer of defaults.of(service)) {
-      const firstSlot = serviceWord(image.plan.services, service, SERVICE.FIRST_SLOT);
-      yield* steeredRrsets(image, { zone, node, firstSlot }, answer);
+      const { service: own } = answer;
+      const from = own === service ? answersFrom(image, served, node, zone) : innerAnswersFrom(image, served, node, zone, own); // prettier-ignore
+      yield* steeredRrsets(image, { from, node, place: innerPlace(image.plan, service, own) }, answer);
     }
   }
   yield soa;
@@ -134,12 +203,15 @@ function* rrsetsOf(image: Image, { zone, firstService }: ServedZone, defaults: D
  */
 function* steeredRrsets(
   image: Image,
-  { zone, node, firstSlot }: { readonly zone: number; readonly node: number; readonly firstSlot: number },
-  { type, rrsets, slots, ttlSeconds }: DefaultRrset,
+  { from, node, place }: { readonly from: number; readonly node: number; readonly place: number },
+  { service, type, rrsets, slots, all, ttlSeconds }: DefaultRrset,
 ): Generator<ZoneRrset> {
+  const firstSlot = serviceWord(image.plan.services, service, SERVICE.FIRST_SLOT);
   const vips = Int32Array.from(slots, (slot) => slot - firstSlot);
-  const found = signedPart(image, node, type, vips);
-  for (const rrset of found ? rrsets.slice(0, found.size) : rrsets) yield { node, rrset: zone + rrset, ttlSeconds };
+  const found = signedPart(image, node, type, vips, all, place);
+  for (const rrset of (found ? rrsets.slice(0, found.size) : rrsets).flat()) {
+    yield { node, rrset: from + rrset, ttlSeconds };
+  }
   if (found) yield { node, rrset: found.row, ttlSeconds };
 }
 

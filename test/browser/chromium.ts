@@ -11,15 +11,28 @@ import { has } from '../support/process.ts';
 export const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'].find(has);
 
 export type Page = {
-  /** Loads an address; resolves when loading has begun. */
+  /** Loads an address; resolves when all of the page is loaded, and its scripts listen. */
   readonly open: (url: string) => Promise<void>;
   /** The value of an expression in the page; a promise is awaited. Throws what it throws. */
   readonly evaluate: (expression: string) => Promise<unknown>;
+  /** Errors of scripts, of the policy, and of what the browser draws, so far. */
+  readonly problems: () => readonly string[];
+  /** Size of the window, and the colours that the user prefers. */
+  readonly show: (size: { width: number; height: number }, scheme: 'light' | 'dark') => Promise<void>;
 };
 
 export type Browser = {
   readonly page: () => Promise<Page>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+type Event = {
+  readonly method?: string;
+  readonly sessionId?: string;
+  readonly params?: {
+    readonly entry?: { readonly level: string; readonly text: string };
+    readonly exceptionDetails?: object;
+  };
 };
 
 type Reply = { readonly id?: number; readonly result?: Record<string, unknown>; readonly error?: { message: string } };
@@ -65,9 +78,17 @@ export async function startChromium(): Promise<Browser> {
     });
   });
   const waiting = new Map<number, (reply: Reply) => void>();
+  const problems = new Map<string, string[]>();
   socket.addEventListener('message', ({ data }) => {
-    const reply = JSON.parse(String(data)) as Reply;
+    const reply = JSON.parse(String(data)) as Reply & Event;
     if (reply.id !== undefined) waiting.get(reply.id)?.(reply);
+    const { entry, exceptionDetails } = reply.params ?? {};
+    const problem = exceptionDetails
+      ? JSON.stringify(exceptionDetails)
+      : entry?.level === 'error'
+        ? entry.text
+        : undefined;
+    if (problem !== undefined) problems.get(reply.sessionId ?? '')?.push(problem);
   });
   let last = 0;
   const send = async (method: string, params: object, sessionId?: string): Promise<Record<string, unknown>> => {
@@ -86,10 +107,23 @@ export async function startChromium(): Promise<Browser> {
       const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
       const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
       const session = String(sessionId);
+      problems.set(session, []);
+      await send('Log.enable', {}, session);
+      await send('Runtime.enable', {}, session);
       return {
+        problems: () => problems.get(session) ?? [],
+        show: async (size, scheme) => {
+          const metrics = { ...size, deviceScaleFactor: 1, mobile: false };
+          await send('Emulation.setDeviceMetricsOverride', metrics, session);
+          const features = [{ name: 'prefers-color-scheme', value: scheme }];
+          await send('Emulation.setEmulatedMedia', { features }, session);
+        },
         open: async (url) => {
           const { errorText } = await send('Page.navigate', { url }, session);
           if (typeof errorText === 'string') throw new Error(`${url}: ${errorText}`);
+          // Scripts listen from then on.
+          const expression = `document.readyState === 'complete' || new Promise((done) => addEventListener('load', () => done(true)))`;
+          await send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }, session);
         },
         evaluate: async (expression) => {
           const params = { expression, awaitPromise: true, returnByValue: true };

@@ -5,8 +5,9 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { typeNumber } from '../../wire/types.ts';
 import { wireName } from '../support/message.ts';
+import { TEST_MS } from '../support/patience.ts';
 import { has } from '../support/process.ts';
-import { createDice, printedSeed } from '../support/random.ts';
+import { createDice, deepTrials, printedSeed } from '../support/random.ts';
 import { SAMPLES, UNKNOWN_TO_PEERS } from '../unit/wire/rdata-samples.ts';
 import { compareOver, type Outcome, type Query } from './differential.ts';
 import { generate } from './generate.ts';
@@ -14,11 +15,11 @@ import { makeQuery, randomQuery } from './queries.ts';
 import { RULES } from './rules.ts';
 import { NAMES, TYPES, ZONES } from './zones.ts';
 
-const WANTED = Number(process.env['PHAROS_QUERIES'] ?? 100_000);
+const WANTED = Number(process.env['PHAROS_QUERIES'] ?? deepTrials(30_000, 100_000));
 /** Queries per set of generated zones; each set has separate servers. */
 const A_SET = 50_000;
 /** About 10,000 queries per second; on a slow machine a tenth of it. */
-const TIMEOUT_MS = 60_000 + WANTED;
+const TIMEOUT_MS = TEST_MS + WANTED * 10;
 
 const hasAll = has('/usr/sbin/nsd') && has('/usr/sbin/knotd');
 

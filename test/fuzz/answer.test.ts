@@ -6,10 +6,10 @@ import { answer } from '../../server/answer/answer.ts';
 import { packetOf, TRANSPORT } from '../../server/contract.ts';
 import { decodeMessage, encodeQuery, subnetOption, T } from '../support/message.ts';
 import { answering } from '../support/pharos.ts';
-import { createDice, printedSeed, type Dice } from '../support/random.ts';
+import { createDice, deepTrials, printedSeed, type Dice } from '../support/random.ts';
 
-const RANDOM = 60_000;
-const MUTATED = 120_000;
+const RANDOM = deepTrials(20_000, 60_000);
+const MUTATED = deepTrials(40_000, 120_000);
 const FILL = 0xaa;
 const MARGIN = 64;
 

@@ -6,12 +6,12 @@ import { expect, test } from 'vitest';
 import type { AnswerLong } from '../../server/contract.ts';
 import { COUNTER } from '../../server/counters.ts';
 import { makeCertificate } from '../support/certificate.ts';
-import { createDice, printedSeed, type Dice } from '../support/random.ts';
+import { createDice, deepTrials, printedSeed, type Dice } from '../support/random.ts';
 import { DO, LONG_OCTETS } from '../unit/server/answer/answerer.ts';
 import { framed, query, until } from '../unit/server/client.ts';
 import { serveStream } from '../unit/server/io/stream-server.ts';
 
-const ROUNDS = 60;
+const ROUNDS = deepTrials(20, 60);
 const CLIENTS = 6;
 /** A message that begins like this is answered later, with as many messages as the next octet says. */
 const LATER = 'L'.charCodeAt(0);

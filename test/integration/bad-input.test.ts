@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { chmodSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { freePort } from '../support/free-port.ts';
 import { folderOf, type Files } from '../support/pharos.ts';
 import { has, PHAROS, run, serve } from '../support/process.ts';
 
@@ -96,9 +97,9 @@ describe('a port that is taken', () => {
   };
 
   test('for UDP only', async () => {
-    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    const port = await freePort();
+    const socket = createSocket('udp4').bind(port, '127.0.0.1');
     await once(socket, 'listening');
-    const { port } = socket.address();
     await expectInUse(port, 'UDP');
     // Nothing is half started: TCP of that port is free.
     const tcp = createServer().listen(port, '127.0.0.1');
@@ -108,9 +109,9 @@ describe('a port that is taken', () => {
   });
 
   test('for TCP only', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
+    const port = await freePort();
+    const server = createServer().listen(port, '127.0.0.1');
     await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
     await expectInUse(port, 'TCP');
     const udp = createSocket('udp4').bind(port, '127.0.0.1');
     await once(udp, 'listening');

@@ -79,6 +79,7 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
       'events',
       'overrides',
       'fleet',
+      'compare',
       'completion',
       'version',
     ]),
@@ -90,7 +91,8 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
 });
 
 describe.skipIf(!has('script'))('progress of a command that takes longer than a second', () => {
-  // The command's own thread is busy all the time, as with a large zone: until the terminal shows a line, or not at all.
+  // The command's own thread is busy all the time, as with a large zone: until the terminal shows a line, or not at
+  // all.
   const busy = `
     const { readFileSync } = await import('node:fs');
     const { startProgress } = await import(${JSON.stringify(`${ROOT}cli/progress.ts`)});

@@ -5,11 +5,13 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { encodeQuery, decodeMessage, T } from '../support/message.ts';
+import { freePort } from '../support/free-port.ts';
+import { T } from '../support/message.ts';
 import { folderOf, NO_GEOGRAPHY } from '../support/pharos.ts';
-import { dig, eventually, has, run, serve, start } from '../support/process.ts';
+import { dig, has, run, serve } from '../support/process.ts';
 import { createDice, printedSeed } from '../support/random.ts';
-import { freePort, udpAsker } from '../support/run.ts';
+import { runNsd } from '../support/run.ts';
+import { anchorsIn, startResolver } from '../support/validating-resolver.ts';
 
 const CONFIG = `
 listen: 127.0.0.1:0
@@ -48,54 +50,22 @@ services:
 const NAMES = ['', 'www', 'mail', 'alias', 'chain', 'x.wild', 'y.wc', 'ent', 'a.ent', 'q.d', 'v.s', 'none', 'nope', 'zz.mail', 'sub']; // prettier-ignore
 const TYPES = [T.A, T.AAAA, T.TXT, T.MX, T.NS, T.SOA, T.DS];
 
-/** unbound with the zone's key as anchor; `more` are lines of `server:`. */
-async function validator(folder: string, dnsPort: number, more: string) {
-  const port = await freePort();
-  const keys = join(folder, 'state', 'keys');
-  const anchor = readdirSync(keys)
-    .filter((name) => name.endsWith('.key'))
-    .map((name) => readFileSync(join(keys, name), 'utf8'))
-    .join('');
-  writeFileSync(join(folder, 'anchor'), anchor.replaceAll(/^;.*\n/gm, ''));
-  const lines = [
-    'server:',
-    `  interface: 127.0.0.1@${port}`,
-    ...['do-daemonize: no', 'username: ""', 'chroot: ""', `directory: "${folder}"`, 'pidfile: "unbound.pid"'],
-    ...['do-not-query-localhost: no', 'trust-anchor-file: "anchor"', 'module-config: "validator iterator"'],
-    ...['trust-anchor-signaling: no', 'use-syslog: no', 'logfile: ""', 'num-threads: 1', 'so-reuseport: no'],
-    more,
-    'stub-zone:',
-    '  name: example.com',
-    `  stub-addr: 127.0.0.1@${dnsPort}`,
-  ];
-  writeFileSync(join(folder, 'unbound.conf'), `${lines.map((line) => (/^\S+:$/.test(line) || line.startsWith(' ') ? line : `  ${line}`)).join('\n')}\n`); // prettier-ignore
-  const process = start(['-d', '-c', join(folder, 'unbound.conf')], { command: 'unbound' });
-  const resolver = await udpAsker({ host: '127.0.0.1', port });
-  return {
-    ask: async (name: string, type: number) =>
-      decodeMessage(
-        Buffer.from(await resolver.ask(encodeQuery(name, type, { flags: 0x0100, edns: { dnssecOk: true } }))),
-      ),
-    [Symbol.asyncDispose]: async () => {
-      resolver[Symbol.dispose]();
-      await process.stop();
-    },
-  };
-}
-
-const AUTHENTIC = 0x20;
-
 describe.skipIf(!has('unbound'))('a validating resolver', () => {
-  test.each(['yes', 'no'])(
-    'finds every answer secure, through drains and a restart; aggressive-nsec: %s',
-    async (aggressive) => {
-      using folder = folderOf({ ...NO_GEOGRAPHY, 'pharos.yaml': CONFIG, 'zones/example.com.yaml': ZONE });
+  test.each([
+    ['yes', 'nsec'],
+    ['no', 'nsec'],
+    ['yes', 'compact'],
+  ])(
+    'finds every answer secure, through drains and a restart; aggressive-nsec: %s, denial: %s',
+    async (aggressive, denial) => {
+      const zone = ZONE.replace('dnssec: true', `dnssec: { denial: ${denial} }`);
+      using folder = folderOf({ ...NO_GEOGRAPHY, 'pharos.yaml': CONFIG, 'zones/example.com.yaml': zone });
       const dice = createDice(printedSeed('dnssec'));
       const port = await freePort();
       writeFileSync(join(folder.path, 'pharos.yaml'), CONFIG.replace('127.0.0.1:0', `127.0.0.1:${port}`));
       const round = async (): Promise<void> => {
-        await using resolver = await validator(folder.path, port, `aggressive-nsec: ${aggressive}`);
-        await eventually(() => resolver.ask('example.com.', T.SOA).then(({ rcode }) => rcode).catch(() => -1), (rcode) => rcode === 0); // prettier-ignore
+        const stub = { zone: 'example.com', ports: [port], anchors: anchorsIn(join(folder.path, 'state', 'keys')) };
+        await using resolver = await startResolver([stub], { more: [`aggressive-nsec: ${aggressive}`] });
         for (let i = 0; i < 120; i++) {
           const label = dice.chance(0.2)
             ? `r${dice.below(1000)}${dice.pick(['', '.wild', '.wc', '.s'])}`
@@ -105,7 +75,7 @@ describe.skipIf(!has('unbound'))('a validating resolver', () => {
           // The DS of the zone itself is at its parent, which cannot be asked here.
           if ((label === 'sub' && type !== T.DS) || (label === '' && type === T.DS)) continue;
           const message = await resolver.ask(name, type);
-          expect([name, type, message.rcode === 0 || message.rcode === 3, (message.flags & AUTHENTIC) !== 0]).toEqual([name, type, true, true]); // prettier-ignore
+          expect([name, type, message.rcode === 0 || message.rcode === 3, message.isSecure]).toEqual([name, type, true, true]); // prettier-ignore
         }
       };
       {
@@ -145,6 +115,31 @@ describe.skipIf(!has('ldns-verify-zone'))('a transferred signed zone', () => {
     expect(`${verified.stdout}${verified.stderr}`).toContain('Zone is verified and complete');
     const signatures = (text: string): string[] => text.split('\n').filter((line) => /\sRRSIG\s/.test(line));
     expect(signatures(await transfer())).toEqual(signatures(first));
+  });
+});
+
+describe.skipIf(!has('dnsviz') || !has('/usr/sbin/nsd'))('dnsviz', () => {
+  test('finds answers and denials valid, without a warning, and sees a changed record', async () => {
+    // dnsviz asks all name servers of the zone, which takes minutes where they do not exist.
+    const zone = ZONE.replace('[ns1, ns2.example.net.]', '[ns1]').replace('192.0.2.53', '127.0.0.1');
+    using folder = folderOf({ ...NO_GEOGRAPHY, 'pharos.yaml': CONFIG, 'zones/example.com.yaml': zone });
+    await using pharos = await serve(['pharos.yaml'], { cwd: folder.path });
+    const changed = (await transferred(pharos.port)).replace(/192\.0\.2\.1$/m, '192.0.2.99');
+    await using broken = await runNsd({ 'example.com': changed });
+    const found = async (port: number): Promise<string> => {
+      const file = join(folder.path, `probe-${port}.json`);
+      const names = ['', 'mail.', 'www.', 'alias.', 'x.wild.', 'ent.', 'nope.'].map((label) => `${label}example.com`);
+      const to = ['-A', '-a', 'example.com', '-x', `example.com+:127.0.0.1:${port}`, '-R', 'A,MX,SOA,DNSKEY'];
+      const probed = await run(['probe', '-4', ...to, '-o', file, ...names], { command: 'dnsviz' });
+      expect(probed.code, probed.stderr).toBe(0);
+      return (await run(['grok', '-P', '-c', '-l', 'info', '-r', file], { command: 'dnsviz' })).stdout;
+    };
+    const ours = await found(pharos.port);
+    const statuses = [...ours.matchAll(/"status": "([^"]+)"/g)].map(([, status]) => status);
+    expect(new Set(statuses)).toEqual(new Set(['VALID', 'NOERROR', 'NXDOMAIN']));
+    expect(statuses.filter((status) => status === 'VALID').length).toBeGreaterThan(40);
+    expect(ours).not.toMatch(/"(?:errors|warnings)"/);
+    expect(await found(broken.endpoints[0]?.port ?? 0)).toMatch(/"status": "INVALID/);
   });
 });
 

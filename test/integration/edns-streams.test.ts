@@ -35,7 +35,7 @@ afterAll(async () => {
 
 async function kdig(...args: readonly string[]): Promise<string> {
   const port = args.includes('+tls') ? tlsPort : String(server.port);
-  const fixed = ['@127.0.0.1', '-p', port, 'ns1.example.com', '+retry=0', '+timeout=5', '+edns'];
+  const fixed = ['@127.0.0.1', '-p', port, 'ns1.example.com', '+retry=0', '+timeout=60', '+edns'];
   const { stdout, stderr } = await run([...fixed, ...args], { command: 'kdig' });
   expect(stderr).toBe('');
   expect(stdout).not.toContain('WARNING');

@@ -1,6 +1,6 @@
 /**
- * Drains of a fleet with three servers as processes and a real NATS server: whatever happens in the middle, `safe_at` is
- * never earlier than the latest node, and a node that has not confirmed is named.
+ * Drains of a fleet with three servers as processes and a real NATS server: whatever happens in the middle, `safe_at`
+ * is never earlier than the latest node, and a node that has not confirmed is named.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encodeQuery } from '../../bench/packets.ts';
@@ -14,12 +14,12 @@ import {
   type FleetServerName,
 } from '../support/fleet-server.ts';
 import { HAS_NATS, startNats, type NatsServer } from '../support/nats.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { folderOf } from '../support/pharos.ts';
 import { eventually, start } from '../support/process.ts';
 
 const [FIRST, SECOND, THIRD] = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
 const TTL_SECONDS = 3;
-const PATIENCE_MS = 60_000;
 const ZONE = `zone: example.com
 nameservers: [ns]
 records: { ns: { A: 192.0.2.53 } }
@@ -44,7 +44,7 @@ const at = (name: FleetServerName): FleetServer => {
   return found;
 };
 const answer = async (name: FleetServerName): Promise<string> =>
-  (await ask(at(name).served().port, encodeQuery('www.example.com', 'A'), 1000))?.addresses[0] ?? '';
+  (await ask(at(name).served().port, encodeQuery('www.example.com', 'A'), PATIENCE_MS))?.addresses[0] ?? '';
 const fleetOf = async (name: FleetServerName): Promise<FleetDocument> =>
   (await at(name).call('GET', '/api/v1/fleet')).value as FleetDocument;
 const drainOf = async (name: FleetServerName, target = TARGET): Promise<Drain | undefined> =>
@@ -59,7 +59,6 @@ async function everywhere(address: string, names = FLEET_SERVERS): Promise<void>
     await eventually(
       () => answer(name),
       (found) => found === address,
-      PATIENCE_MS,
     );
 }
 
@@ -69,7 +68,6 @@ async function together(names = FLEET_SERVERS): Promise<void> {
     await eventually(
       () => fleetOf(name),
       ({ nodes }) => names.every((other) => nodes.some((each) => each.node === other && each.state !== 'lost')),
-      PATIENCE_MS,
     );
   }
 }
@@ -103,13 +101,13 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     nats = await startNats({ folder: folder.path });
     for (const name of FLEET_SERVERS) servers.set(name, fleetServer(name, nats.url, ZONE));
     await Promise.all([...servers.values()].map((server) => server.start()));
-  }, 120_000);
+  });
 
   beforeEach(async () => {
     await together();
     for (const vip of ['first', 'second']) await at('a').call('DELETE', `/api/v1/overrides/www.example.com/${vip}`);
     await everywhere(FIRST);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     for (const server of servers.values()) await server.close();
@@ -126,7 +124,7 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     expect([code, stdout]).toEqual([0, expect.stringContaining('Safe to stop now, on all nodes.')]);
     expect(lastMs.size).toBe(3);
     for (const ms of lastMs.values()) expect(endMs).toBeGreaterThanOrEqual(ms + TTL_SECONDS * 1000);
-  }, 120_000);
+  });
 
   test('a node that is stopped is named, --wait ends with 1, and safe_at is never earlier than that node', async () => {
     at('c').served().child.kill('SIGSTOP');
@@ -146,20 +144,18 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     await eventually(
       () => drainOf('a'),
       (found) => isSafe(found),
-      PATIENCE_MS,
     );
     const found = await drainOf('a');
     const lastMs = await watching.stop();
     for (const ms of lastMs.values())
       expect(Date.parse(found?.safe_at ?? '')).toBeGreaterThanOrEqual(ms + TTL_SECONDS * 1000);
-  }, 120_000);
+  });
 
   test('a node that is killed before it confirms is named; after its start it answers without the target', async () => {
     await at('c').served().stop('SIGKILL');
     await eventually(
       () => fleetOf('a'),
       (fleet) => lost(fleet, 'c'),
-      PATIENCE_MS,
     );
     expect(await drain('a')).toMatchObject({ safe_at: null, waiting_for: ['c'] });
     await at('c').start();
@@ -168,49 +164,45 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     await eventually(
       () => drainOf('a'),
       (found) => found?.waiting_for.length === 0,
-      PATIENCE_MS,
     );
-  }, 120_000);
+  });
 
   test('a node that is killed after it has confirmed keeps what it said', async () => {
     const { revision } = await drain('a');
     await eventually(
       () => drainOf('b'),
       (found) => isSafe(found),
-      PATIENCE_MS,
     );
     await at('c').served().stop('SIGKILL');
     await eventually(
       () => fleetOf('b'),
       (fleet) => lost(fleet, 'c'),
-      PATIENCE_MS,
     );
     expect(await drainOf('b')).toMatchObject({ waiting_for: [], revision, safe_at: expect.any(String) as string });
     await at('c').start();
     expect(await answer('c')).toBe(SECOND);
-  }, 120_000);
+  });
 
   test('NATS lost before a node has heard of the drain: it is named until NATS is back', async () => {
     at('c').served().child.kill('SIGSTOP');
     await drain('a');
     await nats.kill();
     at('c').served().child.kill('SIGCONT');
-    expect(await answer('c')).toBe(FIRST);
+    // The order may have reached the socket of the stopped node before NATS was killed: then it is obeyed.
+    const hasHeard = (await answer('c')) === SECOND;
     await eventually(
       () => fleetOf('a'),
       (fleet) => lost(fleet, 'c') && lost(fleet, 'b'),
-      PATIENCE_MS,
     );
-    expect(await drainOf('a')).toMatchObject({ safe_at: null, waiting_for: ['c'] });
+    if (!hasHeard) expect(await drainOf('a')).toMatchObject({ safe_at: null, waiting_for: ['c'] });
     // All that NATS had is lost as well: the nodes bring it back.
     await nats.start({ lose: true });
     await everywhere(SECOND);
     await eventually(
       () => drainOf('a'),
       (found) => found?.waiting_for.length === 0,
-      PATIENCE_MS,
     );
-  }, 120_000);
+  });
 
   test('two drains at two nodes at once: of one target one order holds, of two targets both', async () => {
     const both = await Promise.all([drain('a'), drain('b')]);
@@ -219,34 +211,30 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
       await eventually(
         () => drainOf(name),
         (found) => found?.revision === revision && found.safe_at !== null,
-        PATIENCE_MS,
       );
     }
     await Promise.all([drain('c'), drain('b', '/api/v1/overrides/www.example.com/second')]);
     await everywhere(THIRD);
     expect((await fleetOf('a')).drains.map(({ target }) => target).sort()).toEqual([TARGET, 'www.example.com/second']);
-  }, 120_000);
+  });
 
   test('a node that is told otherwise for itself is not safe, whatever the fleet says', async () => {
     await drain('a');
     await eventually(
       () => drainOf('a'),
       (found) => isSafe(found),
-      PATIENCE_MS,
     );
     await at('c').call('PUT', `${PATH}?scope=node`, { state: 'up' });
     expect(await answer('c')).toBe(FIRST);
     await eventually(
       () => drainOf('a'),
       (found) => found?.safe_at === null,
-      PATIENCE_MS,
     );
     await at('c').call('DELETE', `${PATH}?scope=node`);
     expect(await answer('c')).toBe(SECOND);
     await eventually(
       () => drainOf('a'),
       (found) => isSafe(found),
-      PATIENCE_MS,
     );
-  }, 120_000);
+  });
 });

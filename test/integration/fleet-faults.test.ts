@@ -1,6 +1,6 @@
 /**
- * Faults of NATS and of the network between nodes, with real servers: what docs/reliability.md says of each. The nodes run
- * in this process; links that delay, swallow or cut are wires of the test.
+ * Faults of NATS and of the network between nodes, with real servers: what docs/reliability.md says of each. The nodes
+ * run in this process; links that delay, swallow or cut are wires of the test.
  */
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -11,11 +11,12 @@ import { bucketName } from '../../fleet/order-bucket.ts';
 import { createOrderStore, type OrderStore } from '../../fleet/order-store.ts';
 import { systemClock, type Clock } from '../../health/clock.ts';
 import { PROBED } from '../../health/health-table.ts';
-import { agreed, decided, openFleetLab, order, PATIENCE_MS, says, together, works } from '../support/fleet-node.ts';
+import { agreed, decided, openFleetLab, order, says, together, works } from '../support/fleet-node.ts';
+import { freePort } from '../support/free-port.ts';
 import { HAS_NATS, type NatsServer } from '../support/nats.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { eventually } from '../support/process.ts';
 import { createDice, printedSeed } from '../support/random.ts';
-import { freePort } from '../support/server-process.ts';
 import { openWire } from '../support/wire.ts';
 
 const STREAM = `KV_${bucketName('test')}`;
@@ -28,7 +29,7 @@ async function byHand<T>(
 ): Promise<T> {
   const connection = await connect({ servers: server.url });
   try {
-    return await run(await jetstreamManager(connection, { timeout: 3000 }), connection);
+    return await run(await jetstreamManager(connection, { timeout: PATIENCE_MS }), connection);
   } finally {
     await connection.close();
   }
@@ -58,7 +59,7 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
     // The new bucket counts from 1 again; a new order is newer than all that is known.
     expect(await order(c, 'state.x', { target: 'x', cleared: true })).toBeGreaterThan(cleared);
     await works([a, b, c]);
-  }, 120_000);
+  });
 
   test('a bucket or a watch that is deleted by hand is made anew, and no order is missed', async () => {
     await using lab = openFleetLab();
@@ -77,9 +78,8 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
     await eventually(
       () => byHand(server, async (manager) => (await manager.streams.info(STREAM)).state.messages),
       (messages) => messages === 4,
-      PATIENCE_MS,
     );
-  }, 120_000);
+  });
 
   test('NATS that cannot be reached at the start delays a node by fleet.wait, and no longer', async () => {
     await using lab = openFleetLab();
@@ -143,7 +143,6 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
     await eventually(
       () => Promise.resolve([a, b, c, d].map((node) => [...node.heard()].sort())),
       (heard) => JSON.stringify(heard) === '[["c"],["a","c"],[],[]]',
-      PATIENCE_MS,
     );
     for (const node of [a, c]) node.vote(PROBED.DOWN, 'refused');
     await decided([a, b], PROBED.DOWN);
@@ -154,13 +153,12 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
     await eventually(
       () => Promise.resolve([b, c, d].map(({ fleet }) => fleet.isConnected())),
       (connected) => !connected.includes(true),
-      PATIENCE_MS,
     );
     for (const wire of [up, down, both]) wire.mend();
     await agreed([a, b, c, d], 'state.meanwhile', kept);
     // Two of four regions say down: a tie, and up wins where states differ.
     await decided([a, b, c, d], PROBED.UP);
-  }, 120_000);
+  });
 
   test('a server that freezes is a server that is lost; when it thaws, all goes on', async () => {
     await using lab = openFleetLab();
@@ -171,14 +169,13 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
     await eventually(
       () => Promise.resolve(nodes.map((node) => node.heard())),
       (heard) => heard.flat().length === 0,
-      PATIENCE_MS,
     );
     nodes[0]?.vote(PROBED.DOWN, 'timeout');
     expect(nodes.map((node) => node.verdict())).toEqual([PROBED.DOWN, PROBED.UP, PROBED.UP]);
     server.thaw();
     await works(nodes);
     await decided(nodes, PROBED.UP);
-  }, 120_000);
+  });
 
   test('over slow links that lose a tenth of all segments, nodes stay fresh, agree, and exchange orders', async () => {
     await using lab = openFleetLab();
@@ -193,7 +190,7 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
     for (const node of nodes) node.vote(PROBED.UP, '');
     await decided(nodes, PROBED.UP);
     expect(nodes.flatMap(({ lines }) => lines.filter((line) => line.includes('not connected')))).toEqual([]);
-  }, 120_000);
+  });
 
   test('a hundred nodes that reconnect at once have a hundred watches', async () => {
     await using lab = openFleetLab();
@@ -230,16 +227,14 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
         await eventually(
           () => Promise.resolve(ready),
           (count) => count >= 100,
-          PATIENCE_MS,
         );
-        await eventually(watches, (count) => count === 100, PATIENCE_MS);
+        await eventually(watches, (count) => count === 100);
         ready = 0;
         await server.kill();
         // Each detaches before it attaches again.
         await eventually(
           () => Promise.resolve(nodes.filter(({ link }) => link.connection()).length),
           (up) => up === 0,
-          PATIENCE_MS,
         );
         ready = 0;
         await server.start({ lose });
@@ -247,14 +242,13 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
       await eventually(
         () => Promise.resolve(ready),
         (count) => count >= 100,
-        PATIENCE_MS,
       );
-      await eventually(watches, (count) => count === 100, PATIENCE_MS);
+      await eventually(watches, (count) => count === 100);
     } finally {
       for (const { store } of nodes) store.close();
       await Promise.all(nodes.map(({ link }) => link.close()));
     }
-  }, 180_000);
+  });
 
   test('votes of a node with another check do not count', async () => {
     await using lab = openFleetLab();
@@ -267,7 +261,6 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
     await eventually(
       () => Promise.resolve(nodes[1]?.fleet.votes('www/a')?.voters),
       (voters) => voters?.some(({ node, vote }) => node === 'a' && vote === 2) === true,
-      PATIENCE_MS,
     );
     // One of two regions: a tie. With the vote of c, it were down.
     expect(nodes.map((node) => node.verdict())).toEqual([PROBED.UP, PROBED.UP]);
@@ -296,7 +289,6 @@ describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
           ),
         ),
       (all) => JSON.stringify(all) === '[["clock_skew c"],["clock_skew c"],["clock_skew a","clock_skew b"]]',
-      PATIENCE_MS,
     );
   });
 

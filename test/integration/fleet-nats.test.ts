@@ -1,6 +1,6 @@
 /**
- * NATS as docs/fleet.md sets it up, with real servers: one, a cluster of three, leaf nodes, TLS, every way to log in, and
- * permissions. The configurations are those of the page, with addresses and files of the test.
+ * NATS as docs/fleet.md sets it up, with real servers: one, a cluster of three, leaf nodes, TLS, every way to log in,
+ * and permissions. The configurations are those of the page, with addresses and files of the test.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,11 +18,11 @@ import {
   type FleetLab,
   type FleetNode,
   type FleetNodeOptions,
-  PATIENCE_MS,
 } from '../support/fleet-node.ts';
+import { freePort } from '../support/free-port.ts';
 import { HAS_NATS, makeCredentials, type NatsServer } from '../support/nats.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { eventually } from '../support/process.ts';
-import { freePort } from '../support/server-process.ts';
 import { openWire } from '../support/wire.ts';
 
 const PAGE = readFileSync(new URL('../../docs/fleet.md', import.meta.url), 'utf8');
@@ -58,7 +58,7 @@ describe.skipIf(!HAS_NATS).concurrent('NATS of a fleet', () => {
     await works(nodes);
 
     const connection = await connect({ servers: urls });
-    const manager = await jetstreamManager(connection, { timeout: 3000 });
+    const manager = await jetstreamManager(connection, { timeout: PATIENCE_MS });
     const { config, cluster } = await manager.streams.info(`KV_${bucketName('test')}`);
     await connection.close();
     expect(config.num_replicas).toBe(3);
@@ -68,7 +68,7 @@ describe.skipIf(!HAS_NATS).concurrent('NATS of a fleet', () => {
     await works(nodes);
     await leader?.start();
     await works(nodes);
-  }, 180_000);
+  });
 
   test('leaf nodes: votes and orders cross; a region that is cut off still hears itself', async () => {
     await using lab = openFleetLab();
@@ -91,7 +91,6 @@ describe.skipIf(!HAS_NATS).concurrent('NATS of a fleet', () => {
     await eventually(
       () => Promise.resolve([a.heard(), b.heard(), c.heard()]),
       (heard) => JSON.stringify(heard) === '[[],["c"],["b"]]',
-      PATIENCE_MS,
     );
     const kept = await order(a, 'state.hub');
     wire.mend();
@@ -192,13 +191,11 @@ describe.skipIf(!HAS_NATS).concurrent('NATS of a fleet', () => {
       () =>
         Promise.resolve(nodes.map(({ fleet }) => fleet.votes('www/a')?.voters.map(({ node, vote }) => [node, vote]))),
       (votes) => votes.every((each) => each?.length === 3),
-      PATIENCE_MS,
     );
     nodes[0]?.fleet.report({ target: 'www/a', healthy: true });
     await eventually(
       () => Promise.resolve(nodes[1]?.reports),
       (reports) => reports?.length === 1,
-      PATIENCE_MS,
     );
     for (const { lines, alarms } of [...nodes, other]) {
       expect(lines.filter((line) => line.includes('permit'))).toEqual([]);
@@ -225,7 +222,6 @@ describe.skipIf(!HAS_NATS).concurrent('NATS of a fleet', () => {
     await eventually(
       () => Promise.resolve(orderless?.orderOf('state.a')),
       (known) => known !== undefined,
-      PATIENCE_MS,
     );
     await expect(orderless?.order('state.orderless', { target: 'a' })).rejects.toThrow(/[Pp]ermission/);
     for (const node of nodes) {
@@ -234,7 +230,6 @@ describe.skipIf(!HAS_NATS).concurrent('NATS of a fleet', () => {
       await eventually(
         () => Promise.resolve(node.alarms.list().map(({ code, message }) => `${code} ${message}`)),
         (all) => all.some((text) => text.startsWith('nats_refused') && text.includes(words)),
-        PATIENCE_MS,
       );
     }
   });

@@ -13,7 +13,6 @@ const TOKEN = 'a-token-of-tests-0123456789';
 const NAMES = ['a', 'b', 'c'] as const;
 type Name = (typeof NAMES)[number];
 /** Heartbeats and reloads of a busy machine. */
-const PATIENCE_MS = 60_000;
 
 const folder = folderOf({});
 let nats: NatsServer;
@@ -63,7 +62,6 @@ async function agreed(names: readonly Name[] = NAMES): Promise<number> {
       serial = Math.max(...serials);
       return serials.size === 1;
     },
-    PATIENCE_MS,
   );
   return serial;
 }
@@ -103,7 +101,7 @@ fleet: { name: test, servers: ["${nats.url}"], node: ${name}, region: seoul }
     for (const [index, name] of NAMES.entries()) deploy(name, '192.0.2.1', 1000 * (index + 1));
     await Promise.all(NAMES.map(startNode));
     before = await agreed();
-  }, 180_000);
+  });
 
   afterAll(async () => {
     for (const each of nodes.values()) await each.stop('SIGKILL');
@@ -117,9 +115,9 @@ fleet: { name: test, servers: ["${nats.url}"], node: ${name}, region: seoul }
     await Promise.all(NAMES.map(reload));
     const after = await agreed();
     expect(isLaterSerial(after, before)).toBe(true);
-    await eventually(() => Promise.resolve(notified), (serials) => serials.includes(after), PATIENCE_MS); // prettier-ignore
+    await eventually(() => Promise.resolve(notified), (serials) => serials.includes(after)); // prettier-ignore
     before = after;
-  }, 120_000);
+  });
 
   test('a node that lost its state takes the serial of the others before it answers', async () => {
     await node('c').stop('SIGKILL');
@@ -128,7 +126,7 @@ fleet: { name: test, servers: ["${nats.url}"], node: ${name}, region: seoul }
     await startNode('c');
     expect(await serialOf('c')).toBe(before);
     expect(await agreed()).toBe(before);
-  }, 120_000);
+  });
 
   test('a content that comes back has a new serial everywhere', async () => {
     deploy('a', '192.0.2.1', 5000);
@@ -142,7 +140,7 @@ fleet: { name: test, servers: ["${nats.url}"], node: ${name}, region: seoul }
     }
     expect(await agreed()).toBe(after);
     before = after;
-  }, 120_000);
+  });
 
   test('without NATS every serial rises, and nodes that hear each other again agree on one that is no earlier', async () => {
     await nats.kill();
@@ -155,10 +153,10 @@ fleet: { name: test, servers: ["${nats.url}"], node: ${name}, region: seoul }
     await nats.start();
     const both = await agreed(['a', 'b']);
     expect(alone.slice(0, 2).every((serial) => !isLaterSerial(serial, both))).toBe(true);
-    await eventually(() => serialOf('c'), (serial) => serial !== both, PATIENCE_MS); // prettier-ignore
+    await eventually(() => serialOf('c'), (serial) => serial !== both); // prettier-ignore
     deploy('c', '192.0.2.3', 0);
     await reload('c');
     const all = await agreed();
     expect(alone.every((serial) => !isLaterSerial(serial, all))).toBe(true);
-  }, 180_000);
+  });
 });

@@ -7,20 +7,17 @@ import { buildAtlas, compileMap } from '../../geo/atlas.ts';
 import { lookupClass, lookupOutcome } from '../../geo/find-class.ts';
 import { bundledDatabasePath, openGeography } from '../../geo/geography.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
+import { createDice, printedSeed } from '../support/random.ts';
 import { treesOf } from '../unit/geo/databases.ts';
 
-const seed = Number(process.env['SEED'] ?? 20260701);
+const dice = createDice(printedSeed('addresses in the bundled database'));
 
-describe(`the compiled atlas against maxmind, on the bundled database (SEED=${seed})`, () => {
+describe('the compiled atlas against maxmind, on the bundled database', () => {
   const { sources } = openGeography({ databases: [] }, createReport());
   const atlas = buildAtlas(treesOf(sources), [], new Map());
   const map = compileMap(atlas, ({ continent }) => CONTINENTS.findIndex((name) => name === continent) + 1, 12);
   const reader = new Reader<Response>(readFileSync(bundledDatabasePath()));
-  let state = seed;
-  const octet = (): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) | 0;
-    return (state >>> 16) & 0xff;
-  };
+  const octet = (): number => dice.below(256);
 
   test.for([
     ['IPv4', 4, []],

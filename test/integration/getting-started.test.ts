@@ -8,7 +8,7 @@ import { patternOf, stepsOf } from '../support/documents.ts';
 import { folderOf } from '../support/pharos.ts';
 import { defaultAddresses, has, ROOT, start } from '../support/process.ts';
 
-test.skipIf(!has('dig') || !has('curl'))('docs/getting-started.md works as written', { timeout: 240_000 }, async () => {
+test.skipIf(!has('dig') || !has('curl'))('docs/getting-started.md works as written', async () => {
   await using _addresses = await defaultAddresses();
   const steps = stepsOf(readFileSync(`${ROOT}docs/getting-started.md`, 'utf8'));
   expect(steps.length).toBeGreaterThan(8);

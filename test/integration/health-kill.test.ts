@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startHealth } from '../../health/engine.ts';
+import { createDice, printedSeed } from '../support/random.ts';
 
 let stateDir: string;
 beforeAll(() => {
@@ -29,10 +30,7 @@ const program = `
 `;
 
 test('kill -9 at any moment: the files are complete, and everything reported as saved is saved', async () => {
-  const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
-  console.log(`seed ${seed}`);
-  let state = seed;
-  const random = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+  const dice = createDice(printedSeed('kill -9 of health'));
   for (let round = 0; round < 8; round += 1) {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', program, stateDir], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -42,7 +40,7 @@ test('kill -9 at any moment: the files are complete, and everything reported as 
     const exited = once(child, 'close');
     // If it cannot start, its message is on stderr, and the signal below is missing.
     await Promise.race([once(child.stdout, 'data'), exited]);
-    setTimeout(() => child.kill('SIGKILL'), random() * 40);
+    setTimeout(() => child.kill('SIGKILL'), dice.below(40));
     await exited;
     expect(child.signalCode).toBe('SIGKILL');
 

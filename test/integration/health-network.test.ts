@@ -6,15 +6,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLab, firstAnswer, addressesOf, type Lab, type Target } from '../support/failover-lab.ts';
+import { freePort } from '../support/free-port.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { folderOf } from '../support/pharos.ts';
 import { eventually, serve, type Served } from '../support/process.ts';
-import { freePort } from '../support/server-process.ts';
 
-const CHECK = { intervalMs: 1000, timeoutMs: 500, fastMs: 100, fall: 3 };
+/** A target that is up answers within the timeout on a busy machine too; the test of silence waits for it once. */
+const CHECK = { intervalMs: 1000, timeoutMs: 2000, fastMs: 100, fall: 3 };
 const REGIONS = ['seoul', 'virginia', 'dublin'];
-/** Allows for a machine that is busy with other tests. */
-const SLACK_MS = 400;
-
 let lab: Lab;
 let pharos: Served;
 let folder: ReturnType<typeof folderOf>;
@@ -44,7 +43,7 @@ beforeAll(async () => {
   writeFileSync(join(folder.path, 'zone.yaml'), [...zone, ''].join('\n'));
   pharos = await serve([join(folder.path, 'pharos.yaml')]);
   await whole();
-}, 60_000);
+});
 afterAll(async () => {
   // The lab first: its links must be removed, also if the server did not start.
   await lab.stop();
@@ -76,51 +75,43 @@ async function whole(): Promise<number> {
 
 const ask = (): Promise<readonly string[]> => addressesOf(pharos.port, 'www.example.com');
 
-/** From a fault to the first answer without the target, and from its end to the first answer with it. */
-async function failover(
-  target: Target,
-  begin: () => unknown,
-  end: () => unknown,
-): Promise<{ out: number; back: number }> {
-  const wait = async (wanted: boolean, change: () => unknown): Promise<number> => {
-    const fromMs = performance.now();
-    const seen = firstAnswer(pharos.port, 'www.example.com', (addresses) => addresses.length > 0 && addresses.includes(target.address) === wanted, 20_000); // prettier-ignore
-    await change();
-    return (await seen) - fromMs;
-  };
-  const out = await wait(false, begin);
-  // The service has lost a VIP; this node has no fault.
-  expect((await status()).alarms.map(({ code }) => code)).toEqual(['service_degraded']);
-  const back = await wait(true, end);
-  await whole();
-  return { out, back };
+/** Until answers have the target, or not. Unit tests of the health room say how long that takes, by their clock. */
+async function answered(target: Target, wanted: boolean): Promise<void> {
+  await firstAnswer(pharos.port, 'www.example.com', (addresses) => addresses.length > 0 && addresses.includes(target.address) === wanted, PATIENCE_MS); // prettier-ignore
 }
 
-describe('one of three fails: it does not count as a fault of this node', () => {
-  test('killed: its clients are elsewhere within fall × fast, whatever the interval', async () => {
+/** From a fault to the first answer without the target, and from its end to the first answer with it. */
+async function failover(target: Target, begin: () => unknown, end: () => unknown): Promise<void> {
+  await begin();
+  await answered(target, false);
+  // The service has lost a VIP; this node has no fault.
+  expect((await status()).alarms.map(({ code }) => code)).toEqual(['service_degraded']);
+  await end();
+  await answered(target, true);
+  await whole();
+}
+
+describe('one of three fails: its clients are elsewhere, and it does not count as a fault of this node', () => {
+  test('killed', async () => {
     for (const index of [0, 1, 2]) {
       const target = targetAt(index);
-      const { out, back } = await failover(target, () => target.kill(), () => target.start()); // prettier-ignore
-      expect(out).toBeLessThan(2 * CHECK.fastMs + 100 + SLACK_MS);
-      expect(back).toBeLessThan(CHECK.intervalMs + 2 * CHECK.fastMs + 1000 + SLACK_MS);
+      await failover(target, () => target.kill(), () => target.start()); // prettier-ignore
     }
   });
 
-  test('503: within an interval and two fast', async () => {
+  test('503', async () => {
     const target = targetAt(1);
-    const { out } = await failover(target, () => target.answer(503), () => target.answer(200)); // prettier-ignore
-    expect(out).toBeLessThan(CHECK.intervalMs + CHECK.timeoutMs + 2 * CHECK.fastMs + 100 + SLACK_MS);
+    await failover(target, () => target.answer(503), () => target.answer(200)); // prettier-ignore
   });
 
-  test('silent: within an interval, one timeout and two fast', async (context) => {
+  test('silent', async (context) => {
     const target = targetAt(2);
     const { link } = target;
     if (link === undefined) {
       context.skip('network namespaces are not permitted here');
       return;
     }
-    const { out } = await failover(target, () => { link.down(); }, () => { link.up(); }); // prettier-ignore
-    expect(out).toBeLessThan(CHECK.intervalMs + CHECK.timeoutMs + 2 * CHECK.fastMs + 100 + SLACK_MS);
+    await failover(target, () => { link.down(); }, () => { link.up(); }); // prettier-ignore
   });
 });
 
@@ -160,8 +151,7 @@ describe("this node's own network", () => {
           else link.up();
         }
       }
-      const tookMs = await whole();
-      expect(tookMs).toBeLessThan(CHECK.intervalMs + CHECK.timeoutMs + 1000 + SLACK_MS);
+      await whole();
       expect(await downs()).toBe(before);
       expect((await ask()).length).toBe(3);
     },

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
+  globSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -13,12 +14,20 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { folderOf } from '../support/pharos.ts';
 import { dig, has, PHAROS, ROOT, run, serve } from '../support/process.ts';
 
 const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { version: string };
+
+const commands = readdirSync(`${ROOT}bin/help`).map((file) => basename(file, '.txt')).filter((name) => name !== 'pharos'); // prettier-ignore
+
+/** What a program writes to stdout and stderr. */
+function call(program: string, ...args: readonly string[]): string {
+  const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  return stdout + stderr;
+}
 
 describe('the npm package', () => {
   const folder = folderOf({});
@@ -41,7 +50,7 @@ describe('the npm package', () => {
     cpSync(join(home, 'package'), join(home, 'pharos'), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(home, 'pharos/node_modules'));
     symlinkSync('../pharos/bin/pharos', command);
-  }, 120_000);
+  });
   afterAll(() => {
     folder[Symbol.dispose]();
   });
@@ -70,6 +79,34 @@ describe('the npm package', () => {
     expect(await dig(server.port, 'ns1.example.com')).toBe('192.0.2.53');
     expect(await dig(server.port, '+tcp', 'ns1.example.com')).toBe('192.0.2.53');
     expect((await server.stop()).code).toBe(0);
+  });
+
+  test('every manual page is named in package.json, so that npm links it, and has no fault', () => {
+    const home = join(folder.path, 'app/node_modules/pharos');
+    const pages = globSync('dist/man/*/*', { cwd: home }).sort();
+    const { man } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { man: readonly string[] };
+    expect(pages).toEqual([...man].sort());
+    expect(pages.map((page) => basename(page, '.1'))).toEqual(
+      expect.arrayContaining(['pharos', ...commands.map((command) => `pharos-${command}`), 'pharos.yaml.5']),
+    );
+    for (const page of pages) {
+      const path = join(home, page);
+      if (has('mandoc')) expect(call('mandoc', '-T', 'lint', '-W', 'warning', path)).toBe('');
+      if (has('man')) expect(call('man', '--warnings', '--encoding=UTF-8', '--troff-device=utf8', '--ditroff', '--local-file', path).replace(/^x [^]*$/m, '')).toBe(''); // prettier-ignore
+    }
+  });
+
+  test.skipIf(!has('man'))('the pages say what the help says', () => {
+    const home = join(folder.path, 'app/node_modules/pharos/dist/man');
+    const read = (page: string): string =>
+      call('sh', '-c', `MANWIDTH=400 man --local-file ${join(home, page)} | col -b`).replaceAll('‐', '-');
+    const drain = read('man1/pharos-drain.1');
+    for (const [, option = ''] of readFileSync(`${ROOT}bin/help/drain.txt`, 'utf8').matchAll(/^ {2}(--[a-z]+)/gm)) {
+      expect(drain).toContain(option);
+    }
+    expect(drain).toMatch(/pharos drain @seoul --wait/);
+    expect(read('man1/pharos-dnssec.1')).toMatch(/pharos dnssec roll \[options\] <zone>/);
+    expect(read('man5/pharos.yaml.5')).toMatch(/reload\.max_shrink\s+type: share; default: 50%/);
   });
 
   test('the licence of each package in dist/ is there', () => {
@@ -134,7 +171,19 @@ describe('bin/pharos', () => {
   });
 
   test('a checkout runs dist/, and its sources if one has changed since, also to a file with an older time', async () => {
-    const rooms = ['wire', 'config', 'geo', 'health', 'fleet', 'steering', 'zones', 'server', 'status', 'cli'];
+    const rooms = [
+      'wire',
+      'config',
+      'dnssec',
+      'geo',
+      'health',
+      'fleet',
+      'steering',
+      'zones',
+      'server',
+      'status',
+      'cli',
+    ];
     using folder = folderOf({
       'bin-of-path/x': '',
       node: '#!/bin/sh\n[ "$1" = -v ] && echo v99.0.0 || echo "$2"\n',

@@ -1,4 +1,7 @@
-/** Prometheus's tools read our metrics, alert rules and the queries of the dashboard. Needs promtool (Debian package prometheus); skipped without it. */
+/**
+ * Prometheus's tools read our metrics, alert rules and the queries of the dashboard. Needs promtool (Debian package
+ * prometheus); skipped without it.
+ */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

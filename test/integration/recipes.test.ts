@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { blocksOf, patternOf, stepsOf } from '../support/documents.ts';
+import { freePort } from '../support/free-port.ts';
 import { folderOf } from '../support/pharos.ts';
 import { has, PHAROS, ROOT, serve, start } from '../support/process.ts';
-import { freePort } from '../support/run.ts';
 
 const [preface = '', ...recipes] = readFileSync(`${ROOT}docs/recipes.md`, 'utf8').split(/^## /m);
 
@@ -38,7 +38,6 @@ describe.skipIf(!has('dig'))('docs/recipes.md works as written', () => {
   // Each recipe waits for processes most of the time.
   test.concurrent.each(recipes.map((recipe) => [recipe.split('\n')[0] ?? '', recipe] as const))(
     '%s',
-    { timeout: 120_000 },
     async (_title, recipe) => {
       const [dns, status] = [await freePort(), await freePort()];
       // The document has the default ports, which only one server per machine can use.

@@ -85,7 +85,7 @@ function shownBy(text: string): readonly string[] | undefined {
 const WATCH = (): string => `${PHAROS} status --watch --interval 60s --api 127.0.0.1:${server.endpoint.port}`;
 const isWhole = (lines: readonly string[] | undefined, rows: number): boolean => lines?.length === rows;
 const screenOf = async (terminal: Terminal, rows: number): Promise<readonly string[]> => {
-  await eventually(() => Promise.resolve(terminal.screen()), (lines) => isWhole(lines, rows), 30_000); // prettier-ignore
+  await eventually(() => Promise.resolve(terminal.screen()), (lines) => isWhole(lines, rows)); // prettier-ignore
   return terminal.screen() ?? [];
 };
 

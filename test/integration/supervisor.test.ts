@@ -1,13 +1,14 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { whyNoLibc } from '../../config/libc.ts';
 import { COUNTER } from '../../server/counters.ts';
 import { checkListen } from '../../server/io/check-listen.ts';
 import { adviseOnPrivilege, ListenError } from '../../server/listen-error.ts';
-import type { Io } from '../../server/threads/supervisor.ts';
+import type { Io, Server } from '../../server/threads/supervisor.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { freePort } from '../support/free-port.ts';
+import { createDice, printedSeed, trials } from '../support/random.ts';
 import { DO } from '../unit/server/answer/answerer.ts';
 import { framed, LOOPBACK, query, read, serve, tcpClient, tlsClient, udpClient, until } from '../unit/server/client.ts';
 
@@ -61,6 +62,27 @@ describe.each(ios)('publish, with %s', (io) => {
     })();
     for (let id = 0; !published; id = (id + 1) & 0xffff) expect(read(await client.ask(query(id))).id).toBe(id);
     await publishing;
+  });
+});
+
+describe.each(ios)('a thread that blocks, with %s', (io) => {
+  /** Longer than the time between two turns of an idle thread. */
+  const lookAgain = (server: Server): Promise<readonly string[]> =>
+    new Promise((resolve) => {
+      server.blocked();
+      setTimeout(() => {
+        resolve(server.blocked());
+      }, 500);
+    });
+
+  test('is named while it blocks, and only it', async () => {
+    await using running = await serve({ io });
+    expect(await lookAgain(running.server)).toEqual([]);
+    using client = await udpClient(running.endpoint);
+    client.send(query(1, DO.BLOCK));
+    expect(await lookAgain(running.server)).toEqual(['udp-0']);
+    expect(read(await client.receive()).id).toBe(1);
+    expect(await lookAgain(running.server)).toEqual([]);
   });
 });
 
@@ -131,6 +153,44 @@ describe.each(ios)('a thread that dies, with %s', (io) => {
       if (!response) continue;
       expect(read(response).id).toBe(2);
       return;
+    }
+  });
+});
+
+describe.each(ios)('threads that die at any moment, with %s', (io) => {
+  test('while generations change, and while the server stops: all serve the last one, and it stops', async () => {
+    const dice = createDice(printedSeed(`dying threads, ${io}`));
+    for (let trial = 0; trial < trials(2); trial++) {
+      await using running = await serve({ io, workers: 2 });
+      const kill = async (): Promise<void> => {
+        for (let turns = dice.below(8); turns > 0; turns--) await new Promise(setImmediate);
+        if (dice.chance(0.6)) {
+          using client = await udpClient(running.endpoint);
+          client.send(query(1, DO.DIE));
+          return;
+        }
+        // Nothing listens while the stream thread is being started again.
+        const client = await tcpClient(running.endpoint).catch(() => undefined);
+        client?.socket.write(framed(query(1, DO.DIE)));
+        await client?.ended;
+      };
+      const last = 2 + dice.below(3);
+      for (let number = 2; number <= last; number++) {
+        await Promise.all([running.server.publish(generation(number)), kill()]);
+      }
+      for (let port = 0; port < 12; port++) {
+        using client = await udpClient(running.endpoint);
+        expect(read(await client.askAgain(query(1))).generation).toBe(last);
+      }
+      let overTcp: Buffer | undefined;
+      while (!overTcp) {
+        using client = await tcpClient(running.endpoint).catch(() => undefined);
+        client?.socket.write(framed(query(1)));
+        overTcp = await client?.receive();
+      }
+      expect(read(overTcp).generation).toBe(last);
+      // The server stops with the block: with a thread that dies meanwhile.
+      if (dice.chance(0.7)) void kill();
     }
   });
 });
@@ -232,11 +292,7 @@ describe.each(ios)('start and stop, with %s', (io) => {
   test('a port in use is an error with words, and nothing stays open', async () => {
     await using first = await serve({ io, workers: 2 });
     const taken = first.endpoint;
-    const free = createServer().listen(0, '127.0.0.1');
-    await once(free, 'listening');
-    const address = free.address();
-    const spare = { host: '127.0.0.1', port: typeof address === 'object' ? (address?.port ?? 0) : 0 };
-    await new Promise((closed) => free.close(closed));
+    const spare = { host: '127.0.0.1', port: await freePort() };
     const error: unknown = await serve({ io, listen: [spare, taken] }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ListenError);
     expect((error as ListenError).message).toBe(`127.0.0.1:${taken.port} (TCP) is in use`);
@@ -246,9 +302,9 @@ describe.each(ios)('start and stop, with %s', (io) => {
 
   test('a port in use for UDP alone is found, though its owner shares it', async () => {
     const owner = createSocket({ type: 'udp4', reusePort: process.platform === 'linux' });
-    owner.bind(0, '127.0.0.1');
+    const taken = { host: '127.0.0.1', port: await freePort() };
+    owner.bind(taken.port, taken.host);
     await once(owner, 'listening');
-    const taken = { host: '127.0.0.1', port: owner.address().port };
     const words = `127.0.0.1:${taken.port} (UDP) is in use`;
     await expect(serve({ io, listen: [taken], workers: 2 })).rejects.toThrow(words);
     expect((await checkListen([taken]))?.message).toBe(words);
@@ -258,9 +314,14 @@ describe.each(ios)('start and stop, with %s', (io) => {
   });
 
   test('after stop, its address is free and the threads are gone', async () => {
-    const running = await serve({ io, workers: 2, listen: [LOOPBACK, { host: '::1', port: 0 }] });
+    const listen = [
+      { host: '127.0.0.1', port: await freePort() },
+      { host: '::1', port: await freePort() },
+    ];
+    const running = await serve({ io, workers: 2, listen });
     await running.server.stop();
-    expect(await checkListen(running.server.addresses())).toBeUndefined();
+    expect(running.server.addresses()).toEqual(listen);
+    expect(await checkListen(listen)).toBeUndefined();
     expect(running.lines.warn).toEqual([]);
     await expect(running.server.publish(generation(2))).rejects.toThrow('stopping');
     await running.server.stop();
@@ -289,6 +350,15 @@ describe('what stands against listening is said in words', () => {
     for (const io of ios) await expect(serve({ io, listen: [{ host, port }] })).rejects.toThrow(message);
   });
 
+  test.each(['192.0.2.1', '2001:db8::1'])('with freebind it listens on %s before an interface has it', async (host) => {
+    const port = await freePort();
+    const endpoint = { host, port, freebind: true };
+    expect(await checkListen([endpoint])).toBeUndefined();
+    await using running = await serve({ io: 'batch', listen: [endpoint], workers: 2 });
+    expect(running.server.addresses()).toEqual([endpoint]);
+    expect((await checkListen([endpoint]))?.failure.code).toBe('EADDRINUSE');
+  });
+
   test.each([
     ['EACCES', 53, 'no permission for port 53', 'or use a port over 1023'],
     ['EADDRINUSE', 53, '0.0.0.0:53 (UDP) is in use', 'systemd-resolved'],
@@ -310,9 +380,7 @@ describe('what stands against listening is said in words', () => {
   });
 
   test('the same endpoint twice in a list', async () => {
-    await using running = await serve();
-    const { port } = running.endpoint;
-    await running.server.stop();
+    const port = await freePort();
     expect(
       (
         await checkListen([

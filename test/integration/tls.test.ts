@@ -64,7 +64,7 @@ async function serving() {
 
 /** The output of kdig over TLS for `www.example.com`. */
 async function kdig(port: string, ...more: readonly string[]): Promise<string> {
-  const fixed = ['@127.0.0.1', '-p', port, '+tls', '+retry=0', '+timeout=5'];
+  const fixed = ['@127.0.0.1', '-p', port, '+tls', '+retry=0', '+timeout=60'];
   const { stdout, stderr } = await run([...fixed, ...more], { command: 'kdig' });
   return `${stdout}${stderr}`;
 }
@@ -85,13 +85,13 @@ describe.skipIf(!has('kdig') || !has('openssl'))('pharos serve with tls', () => 
   let running: Awaited<ReturnType<typeof serving>>;
   beforeAll(async () => {
     running = await serving();
-  }, 30_000);
+  });
   afterAll(async () => {
     expect((await running.server.stop()).code).toBe(0);
     await running[Symbol.asyncDispose]();
   });
 
-  test('kdig gets the answer, and verifies the certificate', { timeout: 30_000 }, async () => {
+  test('kdig gets the answer, and verifies the certificate', async () => {
     const { v4, path, server } = running;
     expect(await kdig(v4, 'www.example.com')).toMatch(
       /TLS session \(TLS1\.3\)[\s\S]*status: NOERROR[\s\S]*192\.0\.2\.80/,

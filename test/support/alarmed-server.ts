@@ -75,7 +75,6 @@ ${check === undefined ? '' : '    check: web\n'}${service}    vips: { a: { A: 12
       await eventually(
         async () => (found = await find(code)),
         (alarm) => alarm !== undefined,
-        30_000,
       );
       if (found === undefined) throw new Error(`the alarm ${code} is not up`);
       return found;
@@ -84,7 +83,6 @@ ${check === undefined ? '' : '    check: web\n'}${service}    vips: { a: { A: 12
       await eventually(
         () => find(code),
         (alarm) => alarm === undefined,
-        30_000,
       );
     },
     logged: (code) =>

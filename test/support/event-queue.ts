@@ -5,6 +5,8 @@ export type EventQueue = {
   /** Runs what is due until then. */
   readonly runUntil: (untilMs: number) => void;
   readonly now: () => number;
+  /** When the next event is due; Infinity without one. */
+  readonly nextMs: () => number;
 };
 
 type Event = { readonly dueMs: number; readonly order: number; readonly run: () => void };
@@ -15,6 +17,7 @@ export function createEventQueue(): EventQueue {
   let nowMs = 0;
   return {
     now: () => nowMs,
+    nextMs: () => heap[0]?.dueMs ?? Infinity,
     at: (dueMs, run) => {
       order += 1;
       push(heap, { dueMs: Math.max(nowMs, dueMs), order, run });

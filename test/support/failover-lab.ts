@@ -9,6 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { encodeQuery } from '../../bench/packets.ts';
 import { ask, readResponse } from '../../bench/read-response.ts';
+import { claim } from './free-port.ts';
+import { PATIENCE_MS } from './patience.ts';
 
 export type Target = {
   readonly address: string;
@@ -42,7 +44,7 @@ const SCRIPT = fileURLToPath(new URL('failover-target.ts', import.meta.url));
 
 /** A lab with this many targets, all on `port`. */
 export async function createLab(count: number, port: number): Promise<Lab> {
-  const space = openNamespace();
+  const space = await openNamespace();
   const targets: (Target & { stop(): Promise<void> })[] = [];
   for (let index = 0; index < count; index++) {
     const link = space?.addLink(index);
@@ -95,14 +97,19 @@ function ip(...args: readonly string[]): void {
   execFileSync('ip', args, { stdio: 'pipe' });
 }
 
-/** Moves this process into a new namespace; undefined if that is not permitted. */
-function openNamespace() {
+/** Processes of labs at a time. Each has four networks in 198.19.0.0/16, which is for benchmarks (RFC 2544). */
+const MOST_LABS = 64;
+
+/** A namespace for the targets; undefined if that is not permitted. */
+async function openNamespace() {
   const name = `pharos-lab-${process.pid}`;
   try {
     ip('netns', 'add', name);
   } catch {
     return undefined;
   }
+  let lab = 0;
+  while (lab < MOST_LABS && !(await claim(`lab-${lab}`))) lab++;
   const links: string[] = [];
   const remove = (): void => {
     for (const link of links.splice(0)) ip('link', 'del', link);
@@ -111,10 +118,9 @@ function openNamespace() {
   return {
     name,
     remove,
-    /** 198.18.0.0/15 is for benchmarks (RFC 2544); each process has four networks there, very likely different ones. */
     addLink(index: number) {
       const [here, there] = [`pl${process.pid % 100_000}x${index}`, `far${index}`];
-      const network = `198.19.${(process.pid % 64) * 4 + index}`;
+      const network = `198.19.${lab * 4 + index}`;
       const [own, address] = [`${network}.1`, `${network}.2`];
       const near = (state: string): void => { ip('link', 'set', here, state); }; // prettier-ignore
       const far = (state: string): void => { ip('-n', name, 'link', 'set', there, state); }; // prettier-ignore
@@ -135,7 +141,7 @@ function openNamespace() {
 
 /** The addresses in a server's answer. */
 export async function addressesOf(port: number, name: string): Promise<readonly string[]> {
-  return (await ask(port, encodeQuery(name, 'A'), 1000))?.addresses ?? [];
+  return (await ask(port, encodeQuery(name, 'A'), PATIENCE_MS))?.addresses ?? [];
 }
 
 /**

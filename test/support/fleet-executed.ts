@@ -70,7 +70,7 @@ export function runExecuted({
   };
   const ledger = createLedger(nodes, targets, network.now);
   const probing = createProbing({
-    queue: { at, now: network.now, runUntil: () => undefined },
+    queue: { at, now: network.now, nextMs: () => Infinity, runUntil: () => undefined },
     world,
     dice,
     timing,

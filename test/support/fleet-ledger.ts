@@ -34,7 +34,10 @@ export type LedgerReport = {
   readonly missedEverywhere: number;
   /** Targets that some observer takes down at the end. */
   readonly downAtEnd: number;
-  /** From the failure until the first, and until the last observer has noticed. Failures that an observer missed are not in it. */
+  /**
+   * From the failure until the first, and until the last observer has noticed. Failures that an observer missed are not
+   * in it.
+   */
   readonly firstMs: Times;
   readonly lastMs: Times;
   /** Between the first and the last observer. */

@@ -6,7 +6,7 @@ import { VOTE, type Vote } from '../../fleet/count.ts';
 import { createMember, HEARTBEAT_MS, type Member, type MemberTarget } from '../../fleet/member.ts';
 import type { TargetDigest } from '../../fleet/vote-message.ts';
 import type { Cancel, Clock } from '../../health/clock.ts';
-import { createEventQueue } from './event-queue.ts';
+import { createEventQueue, type EventQueue } from './event-queue.ts';
 import type { Dice } from './random.ts';
 
 export type FleetNode = {
@@ -35,6 +35,8 @@ export type FleetNetwork = {
 };
 
 export type FleetNetworkOptions = {
+  /** The time of all nodes; by default one of their own. */
+  readonly queue?: EventQueue;
   readonly loss?: number;
   readonly delayMs?: number;
   readonly jitterMs?: number;
@@ -48,7 +50,7 @@ export type FleetNetworkOptions = {
 
 export function createFleetNetwork(dice: Dice, options: FleetNetworkOptions = {}): FleetNetwork {
   const { loss = 0, delayMs = 40, jitterMs = 20, delayOf = () => delayMs } = options;
-  const queue = createEventQueue();
+  const queue = options.queue ?? createEventQueue();
   let groupOf: (node: FleetNode) => number = () => 0;
   const nodes: FleetNode[] = [];
   const clock: Clock = {

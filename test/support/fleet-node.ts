@@ -1,5 +1,6 @@
 /**
- * Nodes of a fleet in this process, over real NATS servers: the fleet room as the server has it, without probes and DNS.
+ * Nodes of a fleet in this process, over real NATS servers: the fleet room as the server has it, without probes and
+ * DNS.
  */
 import { join } from 'node:path';
 import { createAlarms, type Alarms } from '../../config/alarms.ts';
@@ -103,9 +104,6 @@ export function joinFleet(options: FleetNodeOptions): FleetNode {
   };
 }
 
-/** Heartbeats, elections and reconnects of a busy machine. */
-export const PATIENCE_MS = 60_000;
-
 export type LabNodeOptions = Omit<FleetNodeOptions, 'folder'>;
 
 /** Servers and nodes in a folder; all end with the block. */
@@ -151,7 +149,6 @@ export async function together(nodes: readonly FleetNode[]): Promise<void> {
   await eventually(
     () => Promise.resolve(nodes.map((node) => [node.name, node.heard(), node.lines])),
     () => nodes.every((node) => nodes.every(({ name }) => name === node.name || node.heard().includes(name))),
-    PATIENCE_MS,
   );
 }
 
@@ -160,7 +157,6 @@ export async function agreed(nodes: readonly FleetNode[], key: string, revision:
   await eventually(
     () => Promise.resolve(nodes.map(({ fleet, lines }) => [fleet.orderOf(key)?.revision, lines])),
     () => nodes.every(({ fleet }) => fleet.orderOf(key)?.revision === revision),
-    PATIENCE_MS,
   );
 }
 
@@ -175,7 +171,7 @@ export async function order({ fleet }: FleetNode, key: string, value: unknown = 
       return String(error);
     }
   };
-  await eventually(give, (refused) => refused === '', PATIENCE_MS);
+  await eventually(give, (refused) => refused === '');
   return revision;
 }
 
@@ -193,7 +189,6 @@ export async function says({ lines }: FleetNode, text: string | RegExp): Promise
   await eventually(
     () => Promise.resolve(lines),
     (said) => said.some((line) => (typeof text === 'string' ? line.includes(text) : text.test(line))),
-    PATIENCE_MS,
   );
 }
 
@@ -202,6 +197,5 @@ export async function decided(nodes: readonly FleetNode[], verdict: Probed): Pro
   await eventually(
     () => Promise.resolve(nodes.map((node) => node.verdict())),
     (verdicts) => verdicts.every((each) => each === verdict),
-    PATIENCE_MS,
   );
 }

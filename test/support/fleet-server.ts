@@ -10,6 +10,8 @@ export const FLEET_SERVERS = Object.keys(FLEET_REGIONS) as FleetServerName[];
 
 export type FleetServer = {
   readonly name: FleetServerName;
+  /** Its folder. */
+  readonly path: string;
   /** The running process; another one after `start`. */
   served(): Served;
   /** Starts it, again after it has ended; with its old state. */
@@ -38,6 +40,7 @@ ${more}`,
   };
   return {
     name,
+    path: folder.path,
     served,
     start: async () => {
       running = await serve([], { cwd: folder.path });

@@ -191,8 +191,8 @@ function changeProbers(week: Week, region: number, changed: number): void {
 }
 
 /**
- * Messages about targets that simply move to other probers: those of a lost node begin elsewhere; those of a node that is
- * back begin there, and end elsewhere. The votes come within the first round.
+ * Messages about targets that simply move to other probers: those of a lost node begin elsewhere; those of a node that
+ * is back begin there, and end elsewhere. The votes come within the first round.
  */
 function noteMoves(week: Week, region: number, changed: number): void {
   const { world, fresh } = week;

@@ -37,6 +37,7 @@ export type QueryOptions = {
   readonly edns?: {
     readonly size?: number;
     readonly dnssecOk?: boolean;
+    readonly compactOk?: boolean;
     readonly version?: number;
     readonly options?: readonly Option[];
   };
@@ -65,7 +66,19 @@ export function encodeQuery(name: string | Buffer, type: number, options: QueryO
   ];
   if (edns) {
     const data = Buffer.concat((edns.options ?? []).flatMap(({ code, data }) => [words(code, data.length), data]));
-    const fixed = Buffer.of(0, 0, 41, 0, 0, 0, edns.version ?? 0, edns.dnssecOk ? 0x80 : 0, 0, 0, 0);
+    const fixed = Buffer.of(
+      0,
+      0,
+      41,
+      0,
+      0,
+      0,
+      edns.version ?? 0,
+      (edns.dnssecOk ? 0x80 : 0) | (edns.compactOk ? 0x40 : 0),
+      0,
+      0,
+      0,
+    );
     fixed.writeUInt16BE(edns.size ?? 1232, 3);
     fixed.writeUInt16BE(data.length, 9);
     parts.push(fixed, data);
@@ -116,6 +129,7 @@ export type DecodedMessage = {
         readonly size: number;
         readonly version: number;
         readonly dnssecOk: boolean;
+        readonly compactOk: boolean;
         readonly options: readonly Option[];
         /** SCOPE PREFIX-LENGTH of client subnet; undefined without one. */
         readonly scope: number | undefined;
@@ -184,6 +198,7 @@ function readOpt(message: Buffer, opt: DecodedRecord): DecodedMessage['edns'] {
     size: opt.class,
     version: (opt.ttl >>> 16) & 0xff,
     dnssecOk: (opt.ttl & 0x8000) !== 0,
+    compactOk: (opt.ttl & 0x4000) !== 0,
     options,
     scope: options.find(({ code }) => code === 8)?.data[3],
     error: error && Buffer.from(error).readUInt16BE(0),

@@ -8,8 +8,9 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
+import { freePort } from './free-port.ts';
 import { has } from './process.ts';
-import { findProgram, freePort } from './server-process.ts';
+import { findProgram } from './server-process.ts';
 
 export const HAS_NATS = has('nats-server') || findProgram('nats-server') !== undefined;
 

@@ -19,6 +19,8 @@ export const KEY: TsigKey = {
 };
 /** An address that gets nothing, one that may transfer, and one that may if it signs. */
 export const [STRANGER, PEER, SIGNING] = ['192.0.2.1', '192.0.2.54', '192.0.2.55'];
+/** An address that may transfer zones without their steered records. */
+export const LISTING = '192.0.2.57';
 
 function prefix(text: string) {
   const found = parsePrefix(text);
@@ -29,20 +31,23 @@ function prefix(text: string) {
 const SETTINGS: TransferSettings = {
   keys: [KEY],
   allow: [
-    { from: prefix(`${PEER}/32`), key: undefined },
-    { from: prefix(`${SIGNING}/32`), key: 'second' },
-    { from: prefix('2001:db8::/32'), key: undefined },
+    { from: prefix(`${PEER}/32`), key: undefined, steered: 'default' },
+    { from: prefix(`${SIGNING}/32`), key: 'second', steered: 'default' },
+    { from: prefix('2001:db8::/32'), key: undefined, steered: 'default' },
+    { from: prefix(`${LISTING}/32`), key: undefined, steered: 'omit' },
   ],
   notify: [],
+  catalog: undefined,
 };
 
 /** One generation, as a peer queries it. */
 export function servePeers(files: Files, more: Partial<AnswererPayload> = {}) {
   const generation = load({ ...NO_GEOGRAPHY, ...files });
+  const settings = { ...SETTINGS, catalog: generation.settings.transfer.catalog };
   const weights = Int32Array.from(generation.catalog.vips, ({ weight }) => weight);
   const publication = {
     generation: 1,
-    payload: payloadOf(generation, { transfer: { settings: SETTINGS, weights }, ...more }),
+    payload: payloadOf(generation, { transfer: { settings, weights }, ...more }),
   };
   const answer = createAnswerer(publication, createCounters(), 0);
   const counters = createCounters();

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { checkListen } from '../../server/io/check-listen.ts';
+import { PATIENCE_MS, TEST_MS } from './patience.ts';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const PHAROS = `${ROOT}bin/pharos`;
@@ -62,7 +63,7 @@ export function start(args: readonly string[], { cwd, env, command = PHAROS }: S
       wake();
     });
   });
-  const until = (pattern: RegExp, ms = 30_000): Promise<RegExpExecArray> =>
+  const until = (pattern: RegExp, ms = PATIENCE_MS): Promise<RegExpExecArray> =>
     new Promise((resolve, reject) => {
       const done = (): void => {
         clearTimeout(timer);
@@ -116,20 +117,23 @@ export type Served = Running & {
 /** `pharos serve` on one address and with a status server; resolves when it serves. */
 export async function serve(args: readonly string[], options: StartOptions = {}): Promise<Served> {
   const running = start(['serve', ...args], options);
-  // Several servers may start at once on a busy machine.
-  const line = await running.until(/"listen":\["[^"]*:(\d+)"\],"status":"(http[^"]*)\/".*"msg":"serving"/, 60_000);
+  const line = await running.until(/"listen":\["[^"]*:(\d+)"\],"status":"(http[^"]*)\/".*"msg":"serving"/);
   return { ...running, port: Number(line[1]), api: line[2] ?? '' };
 }
 
 /** `dig +short`: its output, trimmed. */
 export async function dig(port: number, ...more: readonly string[]): Promise<string> {
-  const args = ['@127.0.0.1', '-p', String(port), '+short', '+tries=1', '+time=2', ...more];
+  const args = ['@127.0.0.1', '-p', String(port), '+short', '+tries=1', '+time=20', ...more];
   const { stdout } = await run(args, { command: 'dig' });
   return stdout.trim();
 }
 
 /** Calls again until the predicate holds; throws with the last value after `ms`. Resolves to the elapsed ms. */
-export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean, ms = 10_000): Promise<number> {
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  holds: (value: T) => boolean,
+  ms = PATIENCE_MS,
+): Promise<number> {
   const begin = performance.now();
   for (;;) {
     const value = await ask();
@@ -155,12 +159,11 @@ export async function defaultAddresses(): Promise<AsyncDisposable> {
       () => false,
     );
   };
-  await eventually(take, (taken) => taken, 100_000);
+  await eventually(take, (taken) => taken, TEST_MS / 2);
   try {
     await eventually(
       () => checkListen(DEFAULTS),
       (failure) => failure === undefined,
-      60_000,
     );
   } catch (error) {
     turn.close();

@@ -4,6 +4,8 @@
 export type Dice = {
   /** A whole number from 0 to `bound` - 1. */
   readonly below: (bound: number) => number;
+  /** A number from 0 to below 1. */
+  readonly fraction: () => number;
   /** True in `share` of all cases. */
   readonly chance: (share: number) => boolean;
   readonly pick: <T>(items: readonly T[]) => T;
@@ -13,23 +15,37 @@ export type Dice = {
 
 /**
  * The seed of this run, printed. `fixed`: the seed without PHAROS_SEED, for tests whose rate of failures by chance is
- * unknown; other tests have a new seed in each run.
+ * unknown; other tests have a new seed in each run, or that of PHAROS_RUN_SEED: CI gives one for each commit, so that
+ * its run can be repeated.
  */
 export function printedSeed(title: string, fixed?: number): number {
-  const seed = Number(process.env['PHAROS_SEED'] ?? fixed ?? Math.floor(Math.random() * 0x7fff_ffff));
+  const { PHAROS_SEED, PHAROS_RUN_SEED } = process.env;
+  const seed = Number(PHAROS_SEED ?? fixed ?? PHAROS_RUN_SEED ?? Math.floor(Math.random() * 0x7fff_ffff));
   console.log(`${title}: PHAROS_SEED=${seed}`);
   return seed;
 }
 
-/** The share of their random input that tests take, from PHAROS_TRIALS: all of it by default. */
+/**
+ * The share of their random input that tests take, from PHAROS_TRIALS: all of it by default; 10 is ten times as much.
+ */
 const share = Number(process.env['PHAROS_TRIALS'] ?? 1);
 
 /** Whether tests take all of their random input. With less, rare kinds of input may be missing. */
 export const ALL_TRIALS = share >= 1;
 
-/** How many random cases to try of `all`: at least 1. `npm run check` tries a tenth, `npm test` all. */
+/** How many random cases to try where `npm test` tries `all`: at least 1. `npm run check` tries a tenth. */
 export function trials(all: number): number {
-  return Math.max(1, Math.round(all * Math.min(1, share)));
+  return Math.max(1, Math.round(all * share));
+}
+
+/** Whether this is a run of CI, which has the time for more random input than `npm test`. `.ci/run` sets it. */
+const IS_DEEP = process.env['PHAROS_DEEP'] === '1';
+
+/**
+ * How many random cases to try in comparisons and fuzzing: `deep` in CI, `usual` in `npm test`, or the share of either.
+ */
+export function deepTrials(usual: number, deep: number): number {
+  return trials(IS_DEEP ? deep : usual);
 }
 
 /** How many cases of a kind must be exceeded: `all` with all trials, none with fewer, which may miss rare kinds. */
@@ -53,6 +69,7 @@ export function createDice(seed: number): Dice {
   };
   return {
     below,
+    fraction: next,
     chance: (share) => next() < share,
     pick,
     sample: (items, count) => {

@@ -5,10 +5,12 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import type { AnswererPayload } from '../../server/answer/answerer.ts';
 import { startServer } from '../../server/threads/supervisor.ts';
 import type { Endpoint } from '../../wire/address.ts';
+import type { LoadedGeneration } from '../../zones/load-generation.ts';
+import { freePort } from './free-port.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { folderOf, load, payloadOf, type Files } from './pharos.ts';
 
 export type Running = { readonly endpoints: readonly Endpoint[]; readonly [Symbol.asyncDispose]: () => Promise<void> };
@@ -16,10 +18,19 @@ export type Running = { readonly endpoints: readonly Endpoint[]; readonly [Symbo
 const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0 };
 
 /** Threads and sockets as in production, over these files. */
-export async function runPharos(
+export function runPharos(
   files: Files,
   listen: readonly Endpoint[] = [LOOPBACK],
   more: Partial<AnswererPayload> = {},
+): Promise<Running> {
+  return runGeneration(load(files), more, listen);
+}
+
+/** The same of a generation. */
+export async function runGeneration(
+  generation: LoadedGeneration,
+  more: Partial<AnswererPayload> = {},
+  listen: readonly Endpoint[] = [LOOPBACK],
 ): Promise<Running> {
   const lines: string[] = [];
   const log = {
@@ -31,7 +42,7 @@ export async function runPharos(
     listen,
     workers: 1,
     answererModule: new URL('../../server/answer/answerer.ts', import.meta.url),
-    publication: { generation: 1, payload: payloadOf(load(files), more) },
+    publication: { generation: 1, payload: payloadOf(generation, more) },
     tcpClients: 16,
     log,
   });
@@ -44,22 +55,14 @@ export async function runPharos(
   };
 }
 
-/** A port that was free for TCP a moment ago: for programs that cannot take port 0. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** An independent server: how it is configured and started, and how its readiness is seen. */
 export type Daemon = {
   /** Its path, and the arguments before the configuration file. */
   readonly command: readonly [string, ...string[]];
   /** Master files by zone name; they are in `folder` as `ZONE.zone`. */
   readonly zones: Readonly<Record<string, string>>;
+  /** Further files of `folder`. */
+  readonly files?: Files;
   /** Lines of its configuration. Its files belong into `folder`. */
   readonly configure: (folder: string, port: number) => readonly string[];
   /** From all of its output: whether it serves, or has failed. */
@@ -68,8 +71,10 @@ export type Daemon = {
 };
 
 /** Starts it on a free port; resolves when it serves. Throws with its output otherwise. */
-export async function runDaemon({ command, zones, configure, isReady, isBroken }: Daemon): Promise<Running> {
-  const folder = folderOf(Object.fromEntries(Object.entries(zones).map(([zone, text]) => [`${zone}.zone`, text])));
+export async function runDaemon(daemon: Daemon): Promise<Running> {
+  const { command, zones, files = {}, configure, isReady, isBroken } = daemon;
+  const masters = Object.fromEntries(Object.entries(zones).map(([zone, text]) => [`${zone}.zone`, text]));
+  const folder = folderOf({ ...files, ...masters });
   const port = await freePort();
   const configuration = `${folder.path}/daemon.conf`;
   writeFileSync(configuration, [...configure(folder.path, port), ''].join('\n'));
@@ -107,10 +112,15 @@ export async function runDaemon({ command, zones, configure, isReady, isBroken }
 }
 
 /** NSD with master files by zone name; with a secret of 32 hexadecimal digits it supports cookies. */
-export function runNsd(zones: Readonly<Record<string, string>>, cookieSecret?: string): Promise<Running> {
+export function runNsd(
+  zones: Readonly<Record<string, string>>,
+  cookieSecret?: string,
+  files: Files = {},
+): Promise<Running> {
   return runDaemon({
     command: ['/usr/sbin/nsd', '-d', '-c'],
     zones,
+    files,
     configure: (folder, port) => [
       'server:',
       `  ip-address: 127.0.0.1@${port}`,
@@ -151,7 +161,7 @@ export async function udpAsker({ host, port }: Endpoint) {
   await once(socket, 'connect');
   return {
     ask: async (query: Uint8Array): Promise<Buffer> => {
-      const received = once(socket, 'message', { signal: AbortSignal.timeout(5_000) });
+      const received = once(socket, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) });
       socket.send(query);
       const [response] = (await received) as [Buffer];
       return response;

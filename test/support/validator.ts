@@ -9,7 +9,7 @@ export type ValidatorKey = { readonly tag: number; readonly dnskey: Uint8Array }
 
 type Denial = { readonly owner: string; readonly next: string; readonly types: ReadonlySet<number> };
 
-const [NS, CNAME, SOA, DNAME, DS, RRSIG, NSEC] = [2, 5, 6, 39, 43, 46, 47];
+const [NS, CNAME, SOA, DNAME, DS, RRSIG, NSEC, NXNAME] = [2, 5, 6, 39, 43, 46, 47, 128];
 
 /**
  * Throws with the reason if the response to a query for `name` (final dot) and `type` is not secure. `apex` has a final
@@ -23,12 +23,15 @@ export function validate(
     apex,
     keys,
     nowSeconds,
+    isCompact = false,
   }: {
     readonly name: string;
     readonly type: number;
     readonly apex: string;
     readonly keys: readonly ValidatorKey[];
     readonly nowSeconds: number;
+    /** RFC 9824: answers look as if every name existed. */
+    readonly isCompact?: boolean;
   },
 ): 'answer' | 'nxdomain' | 'nodata' | 'referral' | 'elsewhere' {
   const answer = verifySection(message.answer, apex, keys, nowSeconds, new Set());
@@ -45,7 +48,9 @@ export function validate(
       new Set(own.map((each) => each.type).filter((each) => !isCovered(own, each))),
     );
   }
-  const denials = authority.denials;
+  const denials = [...authority.denials, ...(isCompact ? answer.denials : [])];
+  if (isCompact && answer.expanded.length > 0) throw new Error(`${answer.expanded.join(' ')} is signed as a wildcard`);
+  if (isCompact) for (const denial of denials) isMinimal(denial);
   for (const expanded of answer.expanded) {
     if (!denials.some((denial) => covers(denial, expanded)))
       throw new Error(`no proof that ${expanded} does not exist`);
@@ -58,6 +63,11 @@ export function validate(
     return 'answer';
   }
   if (message.authority.some((each) => each.type === NS)) return provesReferral(message, denials);
+  if (isCompact && denials.some(({ owner, types }) => owner === end && types.has(NXNAME))) {
+    if (message.rcode !== (message.edns?.compactOk === true ? 3 : 0))
+      throw new Error(`${end} has RCODE ${message.rcode}`);
+    return 'nxdomain';
+  }
   if (message.rcode === 3) {
     const cover = denials.find((denial) => covers(denial, end));
     if (!cover) throw new Error(`NXDOMAIN without a proof that ${end} does not exist`);
@@ -70,6 +80,15 @@ export function validate(
   if (message.answer.length > 0 && !message.authority.some((each) => each.type === SOA)) return 'elsewhere';
   provesNoData(denials, end, type);
   return 'nodata';
+}
+
+/** RFC 9824 3.1 and 3.4: the next name is right after the owner, or after all names below a delegation. */
+function isMinimal({ owner, next, types }: Denial): void {
+  const [label = '', ...rest] = labelsOf(owner);
+  const isCut = types.has(NS) && !types.has(SOA);
+  const expected = isCut ? [`${label}\0`, ...rest] : ['\0', label, ...rest];
+  if (next !== `${expected.filter((each) => each !== '').join('.')}.`)
+    throw new Error(`the NSEC of ${owner} has the next name ${next}`);
 }
 
 function isCovered(records: readonly DecodedRecord[], type: number): boolean {

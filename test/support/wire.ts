@@ -1,6 +1,6 @@
 /**
- * A wire between TCP clients and a server, in user space: it delays, stalls, swallows and cuts. The kernels of many test
- * machines have no netem.
+ * A wire between TCP clients and a server, in user space: it delays, stalls, swallows and cuts. The kernels of many
+ * test machines have no netem.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';

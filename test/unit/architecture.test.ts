@@ -24,6 +24,7 @@ const ROOMS = [
   'zones',
   'zones/read',
   'zones/image',
+  'zones/journal',
   'server',
   'server/io',
   'server/threads',
@@ -32,8 +33,10 @@ const ROOMS = [
   'server/explain',
   'server/forecast',
   'status',
+  'web',
   'cli',
   'cli/serve',
+  'cli/compare',
   'cli/import',
 ];
 
@@ -68,9 +71,25 @@ function mayImport(from: string, to: string): boolean {
 
 type Import = { readonly from: string; readonly typeOnly: boolean };
 
-/** Every import of a module, including `import()` and `export from`. */
-function importsOf(file: string): Import[] {
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
+/** What a module imports, including `import()` and `export from`, and the names that it declares and exports. */
+type Module = { readonly imports: readonly Import[]; readonly exports: readonly string[] };
+
+const modules = new Map<string, Module>();
+
+/** A module, parsed once: most tests look at all of them. */
+function moduleOf(file: string): Module {
+  const known = modules.get(file);
+  if (known) return known;
+  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
+  const parsed = { imports: importsIn(source), exports: exportsIn(source) };
+  modules.set(file, parsed);
+  return parsed;
+}
+
+const importsOf = (file: string): readonly Import[] => moduleOf(file).imports;
+const exportsOf = (file: string): readonly string[] => moduleOf(file).exports;
+
+function importsIn(source: ts.SourceFile): Import[] {
   const found: Import[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
@@ -91,9 +110,7 @@ function importsOf(file: string): Import[] {
   return found;
 }
 
-/** The names that a module declares and exports. */
-function exportsOf(file: string): string[] {
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
+function exportsIn(source: ts.SourceFile): string[] {
   return source.statements.flatMap((statement) => {
     if (!ts.canHaveModifiers(statement)) return [];
     const isExported = ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) ?? false;

@@ -6,7 +6,10 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
-const pages = globSync('{*.md,{docs,bench,examples,deploy,test}/**/*.md}', { cwd: root });
+const pages = globSync('{*.md,{docs,bench,examples,deploy,test}/**/*.md}', {
+  cwd: root,
+  exclude: ['**/node_modules', 'docs/site/**'],
+});
 
 /** As GitHub makes them: lower case, without signs, blanks as hyphens, and a number where a heading repeats. */
 function anchorsOf(text: string): Set<string> {

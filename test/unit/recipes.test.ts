@@ -70,7 +70,9 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       'status/connections.ts': { words: ['http'], why: 'the subject of an alarm' },
       'status/metrics.ts': { words: ['tcp', 'tls'], why: 'transports of DNS queries' },
       'status/openapi.ts': { words: ['http', 'push'], why: 'a security scheme of OpenAPI, and an operation' },
+      'cli/find-server.ts': { words: ['http', 'https', 'tls'], why: 'schemes of URLs, and a key of pharos.yaml' },
       'cli/serve/query-log.ts': { words: ['tcp', 'tls'], why: 'transports of DNS queries' },
+      'cli/serve/run-server.ts': { words: ['http', 'https'], why: 'schemes of URLs' },
     },
   },
   'a VIP field of the API': {
@@ -90,19 +92,25 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       'cli/export.ts': { words: ['MD', 'MF'], why: 'obsolete types, which BIND refuses' },
       'geo/countries.ts': { words: ['MF'], why: 'the country code of Saint Martin' },
       'geo/fibre.ts': { words: ['MX'], why: 'the country code of Mexico' },
+      'status/page/built/world-map.ts': { words: ['MD', 'MG', 'MR', 'MX'], why: 'country codes' },
+      'server/query-types.ts': {
+        words: ['NS', 'SOA', 'MX', 'TXT', 'PTR', 'SRV', 'CAA', 'HTTPS', 'SVCB', 'DS', 'DNSKEY'],
+        why: 'the common types, which metrics count apart; a new type counts as one of the others',
+      },
+      'server/explain/explain-signing.ts': { words: ['RRSIG'], why: 'the records that it describes' },
       'server/explain/explain-answer.ts': { words: ['SOA'], why: 'the record whose TTL limits negative answers' },
     },
   },
 };
 
-/** Where other systems have words of their own, and the zone files that come of them are written. */
-const IMPORTERS = 'cli/import';
+/** Where other systems have words of their own, and files in their formats are read or written. */
+const FOREIGN = /^cli\/(?:import\/|octodns-|export-octodns)/;
 
 const sources = ROOMS.flatMap((room) =>
   readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${room}/${name}`)
-    .filter((file) => !file.startsWith(`${IMPORTERS}/`)),
+    .filter((file) => !FOREIGN.test(file)),
 ).map((file) => ({ file, words: wordsIn(file) }));
 
 /** String literals, and properties of a name in capitals. */

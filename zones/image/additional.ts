@@ -1,10 +1,12 @@
 /**
  * Finds the RRsets for the additional section while a zone is compiled, so that a query needs no search.
  */
+import { hashName } from '../../wire/name-hash.ts';
 import { canonical, type Name } from '../../wire/name.ts';
 import { get8 } from '../../wire/octets.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE } from '../../wire/types.ts';
+import { endsWithName, type NameTable } from '../read/name-table.ts';
 import { ownerOf, rdataOf, type RecordStore, recordType } from '../read/record-store.ts';
 import { pushWords, type Words } from './growable.ts';
 import { NODE, NODE_FLAG, ROW_WORDS, RRSET, rrsetWord, nodeWord } from './image.ts';
@@ -12,8 +14,14 @@ import { findNode, flagsOf, type NodeTable } from './node-table.ts';
 
 /** A zone whose RRsets are in the image, and the names in their data. */
 type Pointing = {
-  readonly building: NodeTable & { readonly rrsets: Words; readonly extras: Words };
+  readonly building: NodeTable & {
+    readonly rrsets: Words;
+    readonly extras: Words;
+    readonly pointers: Words | undefined;
+    isLoose: boolean;
+  };
   readonly store: RecordStore;
+  readonly owners: NameTable;
   readonly apex: Name;
   /** Whether a name is in another zone that is served here. */
   readonly isInChild: (name: Name) => boolean;
@@ -41,6 +49,7 @@ export function resolveTargets(work: Pointing): void {
     const key = Buffer.from(name).toString('latin1');
     if (done.has(key)) continue;
     done.add(key);
+    notePointer(work, name, row);
     const at = rrset * ROW_WORDS;
     const rrsets = additionalOf(work, name, recordType(store, row)).filter((extra) => extra !== rrset);
     if (rrsets.length === 0) continue;
@@ -52,6 +61,14 @@ export function resolveTargets(work: Pointing): void {
     building.rrsets.array[at + RRSET.EXTRA_COUNT] =
       rrsetWord(building.rrsets.array, rrset, RRSET.EXTRA_COUNT) + rrsets.length;
   }
+}
+
+/** Notes which node points to a name, for changes in place of that name. */
+function notePointer({ building, apex, owners, occludedNode, isInChild }: Pointing, name: Name, row: number): void {
+  if (!building.pointers || !endsWithName(name, 0, name.length, apex)) return;
+  pushWords(building.pointers, hashName(name, 0), owners.nodeOf[row] ?? 0);
+  const isHidden = occludedNode.has(Buffer.from(name).toString('latin1')) || isInChild(name);
+  if (!isHidden && findNode(building, name, 0, name.length) < 0) building.isLoose = true;
 }
 
 /** RFC 9460 2.5.2: in ServiceMode (a priority other than 0) the target "." means the owner. */

@@ -23,12 +23,16 @@ const LEAST_SPARE_OCTETS = 8 * 1024 * 1024;
 /** Positions of octets are 32-bit numbers. */
 const MOST_OCTETS = 2 ** 31 - 1;
 
-/** Creates an arena for this many octets, with room for later generations. Throws RangeError if they are too many. */
-export function createArena(octets: number, allocate: Allocate): Arena {
+/**
+ * Creates an arena for this many octets, or for as many as are likely, with room for later generations. Throws
+ * RangeError if they are too many. What is never written is no memory of the system.
+ */
+export function createArena(octets: number, allocate: Allocate, likely = octets): Arena {
   const start = ARENA_START_OCTETS + FIRST_ROW * ROW_OCTETS;
   if (start + octets > MOST_OCTETS) throw new RangeError('the zones do not fit into 2 GiB of memory');
-  const spare = Math.max(LEAST_SPARE_OCTETS, octets / 4);
-  const memory = allocate(Math.min(MOST_OCTETS, start + octets + spare) & -ROW_OCTETS);
+  const room = Math.max(octets, likely);
+  const spare = Math.max(LEAST_SPARE_OCTETS, room / 4);
+  const memory = allocate(Math.min(MOST_OCTETS, start + room + spare) & -ROW_OCTETS);
   const rows = Math.floor((memory.byteLength - ARENA_START_OCTETS) / ROW_OCTETS);
   return {
     memory,
@@ -60,7 +64,8 @@ export function copyParts(from: Arena, zones: readonly number[], to: Arena): num
 /** Copies the part of a zone, to another arena or within one. Returns its row there; undefined if the arena is full. */
 export function copyPart(from: Arena, zone: number, to: Arena): number | undefined {
   const octets = zoneWord(from.words, zone, ZONE.OCTETS);
-  const row = reserve(to, octets);
+  // The room for changes in place is not copied: it is memory of the system only once it is written.
+  const row = reserve(to, Math.max(octets, zoneWord(from.words, zone, ZONE.ALL_OCTETS)));
   if (row === undefined) return undefined;
   const at = zone * ROW_OCTETS;
   to.bytes.set(from.bytes.subarray(at, at + octets), row * ROW_OCTETS);

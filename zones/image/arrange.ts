@@ -4,11 +4,11 @@
  * hundred instructions.
  */
 import { fold } from '../../wire/name-hash.ts';
-import { TYPE } from '../../wire/types.ts';
 import { type Arena, reserve } from './arena.ts';
 import type { Building } from './compile-zone.ts';
 import { writePlain } from './encode-rrset.ts';
-import { NODE, nodeWord, PATCH, ROW_OCTETS, ROW_WORDS, RRSET, rrsetWord, ZONE } from './image.ts';
+import { HEAD, NODE, nodeWord, PATCH, ROW_OCTETS, ROW_WORDS, RRSET, rrsetWord, ZONE } from './image.ts';
+import { isSetPair } from './signed-rows.ts';
 
 const PAIRS_A_ROW = ROW_WORDS / 2;
 const ZONE_ROWS = ZONE.WORDS / ROW_WORDS;
@@ -23,6 +23,7 @@ export type Arrangement = {
   readonly chainAt: number;
   readonly patchesAt: number;
   readonly extrasAt: number;
+  readonly pointersAt: number;
   readonly bytesAt: number;
   /** Octets of the whole part. */
   readonly octets: number;
@@ -30,7 +31,7 @@ export type Arrangement = {
 
 /** Assigns a row to every node and RRset of a zone. */
 export function arrange(building: Building): Arrangement {
-  const { nodes, rrsets, answers, table, chain, patches, extras, bytes, apexNode } = building;
+  const { nodes, rrsets, answers, table, chain, patches, extras, pointers, bytes, apexNode } = building;
   const rowOfNode = new Int32Array(nodes.length / ROW_WORDS);
   const rowOfRrset = new Int32Array(rrsets.length / ROW_WORDS).fill(-1);
   let row = ZONE_ROWS;
@@ -62,9 +63,22 @@ export function arrange(building: Building): Arrangement {
   // Patches and extras are pairs.
   const patchesAt = chainAt + chain.length + (chain.length & 1);
   const extrasAt = patchesAt + patches.length;
-  const bytesAt = (extrasAt + extras.length) * 4;
+  const pointersAt = extrasAt + extras.length;
+  const bytesAt = (pointersAt + (pointers?.length ?? 0)) * 4;
   const octets = bytesAt + bytes.length + nodeOctets;
-  return { rowOfNode, rowOfRrset, firstNode, nodesEnd, tableAt, chainAt, patchesAt, extrasAt, bytesAt, octets };
+  return {
+    rowOfNode,
+    rowOfRrset,
+    firstNode,
+    nodesEnd,
+    tableAt,
+    chainAt,
+    patchesAt,
+    extrasAt,
+    pointersAt,
+    bytesAt,
+    octets,
+  };
 }
 
 /**
@@ -73,35 +87,49 @@ export function arrange(building: Building): Arrangement {
  */
 export function writePart(
   building: Building,
-  { apexOctets, serial }: { readonly apexOctets: number; readonly serial: number },
+  {
+    apexOctets,
+    serial,
+    spareOctets,
+  }: { readonly apexOctets: number; readonly serial: number; readonly spareOctets: number },
   arrangement: Arrangement,
   arena: Arena,
 ): number | undefined {
-  const zone = reserve(arena, arrangement.octets);
+  const allOctets = building.pointers ? roundToRows(arrangement.octets) + roundToRows(spareOctets) : 0;
+  const zone = reserve(arena, Math.max(arrangement.octets, allOctets));
   if (zone === undefined) return undefined;
   const words = arena.words.subarray(zone * ROW_WORDS, zone * ROW_WORDS + Math.ceil(arrangement.octets / 4));
   const bytes = arena.bytes.subarray(zone * ROW_OCTETS, zone * ROW_OCTETS + arrangement.octets);
   const { rowOfNode, rowOfRrset, tableAt, chainAt, patchesAt, extrasAt, firstNode, nodesEnd } = arrangement;
-  words[ZONE.APEX_NODE] = firstNode;
+  const headRows = ZONE.FIRST_HEAD / ROW_WORDS;
+  words[ZONE.HEAD] = headRows;
+  words[ZONE.FIRST_HEAD + HEAD.APEX_NODE] = firstNode - headRows;
+  const negativeSoa = building.negativeSoa < 0 ? headRows : (rowOfRrset[building.negativeSoa] ?? 0);
+  words[ZONE.FIRST_HEAD + HEAD.NEGATIVE_SOA] = negativeSoa - headRows;
+  words[ZONE.FIRST_HEAD + HEAD.SERIAL] = serial | 0;
+  words[ZONE.FIRST_HEAD + HEAD.MAX_LABELS] = building.maxLabels;
   words[ZONE.APEX_OCTETS] = apexOctets;
-  words[ZONE.NEGATIVE_SOA] = building.negativeSoa < 0 ? 0 : (rowOfRrset[building.negativeSoa] ?? 0);
-  words[ZONE.SERIAL] = serial | 0;
   words[ZONE.TABLE_AT] = tableAt;
   words[ZONE.TABLE_MASK] = building.mask;
-  words[ZONE.MAX_LABELS] = building.maxLabels;
   words[ZONE.NODES_END] = nodesEnd;
   words[ZONE.OCTETS] = arrangement.octets;
+  words[ZONE.ALL_OCTETS] = allOctets;
   words[ZONE.CHAIN_AT] = chainAt;
   words[ZONE.CHAIN_COUNT] = building.chain.length;
+  words[ZONE.COMPACT] = building.isCompact ? 1 : 0;
   writeRows(building, arrangement, words, bytes);
+  writePointers(building, arrangement, words);
   const { table, chain, patches, extras } = building;
+  let used = 0;
   for (const [index, node] of chain.entries()) words[chainAt + index] = rowOfNode[node] ?? 0;
   for (let at = 0; at < table.length; at += 2) {
     const node = (table[at + 1] ?? 0) - 1;
     if (node < 0) continue;
+    used++;
     words[tableAt + at] = table[at] ?? 0;
     words[tableAt + at + 1] = rowOfNode[node] ?? 0;
   }
+  words[ZONE.TABLE_USED] = used;
   words.set(patches.array.subarray(0, patches.length), patchesAt);
   for (let at = 0; at < extras.length; at += 2) {
     const extra = (extrasAt + at) / 2;
@@ -109,6 +137,30 @@ export function writePart(
     words[extrasAt + at + 1] = extras.array[at + 1] ?? 0;
   }
   return zone;
+}
+
+function roundToRows(octets: number): number {
+  return Math.ceil(octets / ROW_OCTETS) * ROW_OCTETS;
+}
+
+/** Writes the pointers in the order of their hashes. */
+function writePointers(
+  { pointers, isLoose }: Building,
+  { rowOfNode, pointersAt }: Arrangement,
+  words: Int32Array,
+): void {
+  words[ZONE.LOOSE] = isLoose ? 1 : 0;
+  words[ZONE.POINTERS_AT] = pointersAt;
+  if (!pointers) return;
+  const count = pointers.length / 2;
+  words[ZONE.POINTER_COUNT] = count;
+  const hashOf = (pointer: number): number => pointers.array[pointer * 2] ?? 0;
+  const order = Int32Array.from({ length: count }, (_, pointer) => pointer).sort((a, b) => hashOf(a) - hashOf(b));
+  let at = pointersAt;
+  for (const pointer of order) {
+    words[at++] = hashOf(pointer);
+    words[at++] = rowOfNode[pointers.array[pointer * 2 + 1] ?? 0] ?? 0;
+  }
 }
 
 /** Writes the rows, and the octets of each right after those of the row before. */
@@ -129,7 +181,7 @@ function writeRows(building: Building, arrangement: Arrangement, words: Int32Arr
     words[to + RRSET.FIRST_PATCH] = patchesAt / PATCH.WORDS + rrsetWord(rrsets.array, rrset, RRSET.FIRST_PATCH) - pairs;
     words[to + RRSET.PATCH_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.PATCH_COUNT);
     const extra = rrsetWord(rrsets.array, rrset, RRSET.FIRST_EXTRA);
-    const isSignature = (rrsetWord(rrsets.array, rrset, RRSET.TYPE) & 0xffff) === TYPE.RRSIG;
+    const isSignature = isSetPair(rrsetWord(rrsets.array, rrset, RRSET.TYPE));
     words[to + RRSET.FIRST_EXTRA] = isSignature ? extra : extrasAt / 2 + extra - pairs;
     words[to + RRSET.EXTRA_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.EXTRA_COUNT);
     const at = rrsetWord(rrsets.array, rrset, RRSET.WIRE_AT);
@@ -150,8 +202,8 @@ function writeRows(building: Building, arrangement: Arrangement, words: Int32Arr
     words[to + NODE.NAME_AND_FLAGS] = nameAndFlags;
     const nsec = nodeWord(nodes.array, node, NODE.NSEC);
     words[to + NODE.NSEC] = nsec === 0 ? 0 : (rowOfRrset[nsec - 1] ?? 0) - row;
-    words[to + NODE.FIRST_RRSET] = 1;
     words[to + NODE.RRSET_COUNT] = count;
+    words[to + NODE.CHILDREN] = nodeWord(nodes.array, node, NODE.CHILDREN);
     words[to + NODE.WILDCARD] = wildcard < 0 ? 0 : (rowOfNode[wildcard] ?? 0) - row;
     words[to + NODE.SERVICE] = nodeWord(nodes.array, node, NODE.SERVICE);
     const nameAt = nodeWord(nodes.array, node, NODE.NAME_AT);

@@ -4,15 +4,16 @@
  * choose is compiled afterwards, for all zones together (compile-services.ts).
  */
 import type { Report } from '../../config/diagnostics.ts';
+import { canonicalRdata } from '../../dnssec/rrsig.ts';
 import type { ZoneSigner } from '../../dnssec/zone-signer.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
-import { canonical, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
+import { canonical, formatName, isWildcard, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
 import { additionalNameOffset, isPlainType, withSoaSerial } from '../../wire/rdata.ts';
 import { mostRrsetOctets } from '../../wire/response.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import type { ServiceModel, ZoneModel } from '../read/model.ts';
-import { createNameTable, type NameTable } from '../read/name-table.ts';
+import { foreignServices, otherTypes, rdataOfType, type ServiceModel, type ZoneModel } from '../read/model.ts';
+import { createNameTable, rowsByNode, type NameTable } from '../read/name-table.ts';
 import {
   ownerOctets,
   ownerStart,
@@ -25,7 +26,7 @@ import {
 import { resolveTargets } from './additional.ts';
 import { addPlainRrset, encodeRrset } from './encode-rrset.ts';
 import { createBytes, createWords, pushWords, type Bytes, type Words } from './growable.ts';
-import { NODE, NODE_FLAG, nodeWord, ROW_WORDS } from './image.ts';
+import { NODE, NODE_FLAG, nodeWord, RECORD_HEAD_OCTETS, ROW_WORDS } from './image.ts';
 import {
   addHiddenNode,
   addNode,
@@ -53,13 +54,19 @@ export type Building = NodeTable & {
   negativeSoa: number;
   /** The nodes with an NSEC, in canonical order. Empty if the zone is not signed. */
   chain: readonly number[];
+  isCompact: boolean;
+  /** Pairs for the section of the same name; undefined: the zone cannot be changed in place. */
+  readonly pointers: Words | undefined;
+  /** Whether a target in the zone has no node: see ZONE.LOOSE. */
+  isLoose: boolean;
   /** RRsets of the services: the first `answers` of all. */
   answers: number;
 };
 
 /**
  * The RRsets of a zone's services by number, in the order in which compile-services.ts asks for them: of each service,
- * those of each VIP (A, AAAA, CNAME), then those of `when_all_down` (A, AAAA, CNAME). -1 where there is none.
+ * those of each VIP (A, AAAA, CNAME, HTTPS, SVCB), then those of `when_all_down` (A, AAAA, CNAME), then for each other
+ * type (`otherTypes`) one for each record of each VIP, and one for `when_all_down`. -1 where there is none.
  */
 export type ServiceAnswers = readonly number[];
 
@@ -71,6 +78,12 @@ export type ZoneToCompile = {
   readonly report: Report;
   /** Undefined: the zone is not signed. */
   readonly signer?: ZoneSigner | undefined;
+  /** Cores for signing; 1 if undefined. */
+  readonly cores?: number | undefined;
+  /** Whether the zone can be changed in place, unless it is signed. */
+  readonly isChangeable?: boolean | undefined;
+  /** Whether it has been changed in place before. */
+  readonly isChanging?: boolean | undefined;
 };
 
 /** The working data of compiling one zone. */
@@ -97,7 +110,7 @@ type Work = {
 };
 
 /** Compiles a zone. Returns its tables, and the RRsets of its services. */
-export function compileZone({ model, serial, children, report, signer }: ZoneToCompile): {
+export function compileZone({ model, serial, children, report, signer, isChangeable }: ZoneToCompile): {
   readonly building: Building;
   readonly answers: ServiceAnswers;
 } {
@@ -115,6 +128,9 @@ export function compileZone({ model, serial, children, report, signer }: ZoneToC
     maxLabels: labelOffsets(apex).length,
     negativeSoa: -1,
     chain: [],
+    isCompact: signer?.denial === 'compact',
+    pointers: isChangeable && !signer ? createWords(64) : undefined,
+    isLoose: false,
     answers: 0,
   };
   const work: Work = {
@@ -131,14 +147,16 @@ export function compileZone({ model, serial, children, report, signer }: ZoneToC
     targets: createWords(64),
     signing: undefined,
   };
-  const answers = encodeAnswers(building, model.services, apex);
+  const foreign = foreignServices(model);
+  const answers = encodeAnswers(building, [...model.services, ...foreign], apex, report);
   const known = findNode(building, apex, 0, apex.length);
   building.apexNode = known < 0 ? addNode(building, apex, 0, apex.length) : known;
   setFlag(building, building.apexNode, NODE_FLAG.APEX);
   addCuts(work);
   placeOwners(work);
   for (const [number, service] of model.services.entries()) addService(work, service, number);
-  if (signer) work.signing = createSigning(work, signer, model.services);
+  addAliases(work, model, foreign);
+  if (signer) work.signing = createSigning(work, signer, model.services, foreign);
   encodeRecords(work);
   resolveTargets(work);
   return { building, answers };
@@ -154,28 +172,79 @@ function isInAny(apexes: ReadonlySet<string>, name: Name, apexOctets: number): b
 }
 
 /** Encodes the RRsets of services before all others: their numbers do not change with the zone's records. */
-function encodeAnswers(building: Building, services: readonly ServiceModel[], apex: Name): ServiceAnswers {
+function encodeAnswers(
+  building: Building,
+  services: readonly ServiceModel[],
+  apex: Name,
+  report: Report,
+): ServiceAnswers {
   const encode = (type: number, ttlSeconds: number, rdata: readonly Uint8Array[]): number =>
     rdata.length === 0 ? -1 : (encodeRrset(building, type, ttlSeconds, rdata, apex) ?? -1);
   const one = (rdata: Uint8Array | undefined): readonly Uint8Array[] => (rdata ? [rdata] : []);
   const addresses = (texts: readonly string[]): Uint8Array[] => texts.flatMap((text) => parseAddress(text) ?? []);
-  const answers = services.flatMap(({ vips, whenAllDown: down, ttl: { minSeconds } }) => [
-    // A VIP's TTL is written when it is served; a static answer has its own.
-    ...vips.flatMap(({ a, aaaa, cname }) => [
-      encode(TYPE.A, 0, one(a)),
-      encode(TYPE.AAAA, 0, one(aaaa)),
-      encode(TYPE.CNAME, 0, one(cname)),
-    ]),
-    ...(down.kind === 'static'
-      ? [
-          encode(TYPE.A, minSeconds, addresses(down.a)),
-          encode(TYPE.AAAA, minSeconds, addresses(down.aaaa)),
-          encode(TYPE.CNAME, minSeconds, one(down.cname)),
-        ]
-      : [-1, -1, -1]),
-  ]);
+  const answers = services.flatMap((service) => {
+    const { vips, whenAllDown: down, ttl: { minSeconds } } = service; // prettier-ignore
+    return [
+      // A VIP's TTL is written when it is served; a static answer has its own.
+      ...vips.flatMap(({ a, aaaa, cname, svcb }) => [
+        encode(TYPE.A, 0, one(a)),
+        encode(TYPE.AAAA, 0, one(aaaa)),
+        encode(TYPE.CNAME, 0, one(cname)),
+        encode(TYPE.HTTPS, 0, one(svcb)),
+        encode(TYPE.SVCB, 0, one(svcb)),
+      ]),
+      ...(down.kind === 'static'
+        ? [
+            encode(TYPE.A, minSeconds, addresses(down.a)),
+            encode(TYPE.AAAA, minSeconds, addresses(down.aaaa)),
+            encode(TYPE.CNAME, minSeconds, one(down.cname)),
+          ]
+        : [-1, -1, -1]),
+      ...otherTypes(service).flatMap((type) => encodeOther(building, service, type, apex, report)),
+    ];
+  });
   building.answers = building.rrsets.length / ROW_WORDS;
   return answers;
+}
+
+/**
+ * Encodes the records of one of the other types: each is an RRset, so that an answer has a record once that several
+ * VIPs have; then the RRset of `when_all_down`.
+ */
+function encodeOther(
+  building: Building,
+  service: ServiceModel,
+  type: number,
+  apex: Name,
+  report: Report,
+): ServiceAnswers {
+  const { vips, whenAllDown: down, ttl, answers, owner, name, place } = service;
+  const known = new Map<string, number>();
+  const encode = (data: Uint8Array): number => {
+    const key = Buffer.from(canonicalRdata(type, data)).toString('latin1');
+    const rrset = known.get(key) ?? encodeRrset(building, type, 0, [data], apex) ?? -1;
+    known.set(key, rrset);
+    return rrset;
+  };
+  const sizes = vips.map((vip) => octetsOf(rdataOfType(vip, type))).sort((a, b) => b - a);
+  const fallback = down.kind === 'static' ? rdataOfType(down, type) : [];
+  const octets = Math.max(
+    octetsOf(fallback),
+    sizes.slice(0, answers).reduce((sum, size) => sum + size, 0),
+  );
+  const most = mostRrsetOctets(isWildcard(owner) ? MAX_NAME_OCTETS : owner.length);
+  if (octets > most) {
+    const message = `the ${typeText(type)} records of service ${name} can make an answer that is larger than a DNS message can hold: beside its question ${most} octets fit`;
+    report.error('PH380', message, place, 'give the VIPs fewer records, or lower answers');
+  }
+  const records = vips.flatMap((vip) => rdataOfType(vip, type).map(encode));
+  const isFallback = fallback.length > 0 && octets <= most;
+  return [...records, isFallback ? (encodeRrset(building, type, ttl.minSeconds, fallback, apex) ?? -1) : -1];
+}
+
+/** The most octets of records in an answer. */
+function octetsOf(rdata: readonly Uint8Array[]): number {
+  return rdata.reduce((sum, { length }) => sum + RECORD_HEAD_OCTETS + length, 0);
 }
 
 /** Adds the node of a service. */
@@ -191,6 +260,35 @@ function addService(work: Work, service: ServiceModel, number: number): void {
   const node = known < 0 ? addNode(building, owner, 0, owner.length) : known;
   building.nodes.array[node * ROW_WORDS + NODE.SERVICE] = number;
   if (known < 0) placeNode(work, node);
+}
+
+/** Adds the nodes of aliases. Those to a service lead to it as the node of the service does. */
+function addAliases(
+  work: Work,
+  { aliases = [], resolved = [], services }: ZoneModel,
+  foreign: readonly ServiceModel[],
+): void {
+  // prettier-ignore
+  const { building, report } = work;
+  for (const [index, alias] of aliases.entries()) {
+    const owner = canonical(alias.owner);
+    if (isElsewhere(work, owner)) {
+      const message = `the ALIAS of ${formatName(owner)} is at or below the apex of another served zone: Pharos never answers from it`;
+      report.error('PH381', message, alias.place, "move it to that zone's file, or remove one of the two");
+      continue;
+    }
+    const known = findNode(building, owner, 0, owner.length);
+    const node = known < 0 ? addNode(building, owner, 0, owner.length) : known;
+    setFlag(building, node, NODE_FLAG.ALIAS);
+    const answer = resolved[index];
+    if (answer?.kind === 'unresolved') setFlag(building, node, NODE_FLAG.UNRESOLVED);
+    if (answer?.kind === 'service') {
+      const isNamed = ({ name }: ServiceModel): boolean => name === answer.service.name;
+      const own = services.findIndex(isNamed);
+      building.nodes.array[node * ROW_WORDS + NODE.SERVICE] = own >= 0 ? own : -2 - foreign.findIndex(isNamed);
+    }
+    if (known < 0) placeNode(work, node);
+  }
 }
 
 /** Adds the missing ancestors of a new node of this zone, and makes wildcards known to their parents. */
@@ -211,6 +309,8 @@ function placeNode({ building, apex }: Work, node: number): void {
     const known = octets === apex.length ? building.apexNode : findNode(building, names.array, at, octets);
     isPlaced = known >= 0;
     const parent = known >= 0 ? known : addNode(building, names.array, at, octets);
+    const children = parent * ROW_WORDS + NODE.CHILDREN;
+    nodes.array[children] = (nodes.array[children] ?? 0) + 1;
     if (isWild) nodes.array[parent * ROW_WORDS + NODE.WILDCARD] = child;
     child = parent;
   }
@@ -276,16 +376,8 @@ function placeOwners(work: Work): void {
 /** Encodes the RRsets of each owner contiguously, in the order of the files. */
 function encodeRecords(work: Work): void {
   const { building, store, owners } = work;
-  const { nodeOf, count } = owners;
-  // Linked lists of rows: by node, the first row + 1; by row, the next row + 1.
-  const first = new Int32Array(count);
-  const next = new Int32Array(store.count);
-  // From the last row to the first, because each row is put in front of its list.
-  for (let row = store.count - 1; row >= 0; row--) {
-    const node = nodeOf[row] ?? 0;
-    next[row] = first[node] ?? 0;
-    first[node] = row + 1;
-  }
+  const { count } = owners;
+  const { first, next } = rowsByNode(store, owners);
   for (let node = 0; node < count; node++) {
     const row = (first[node] ?? 0) - 1;
     const isCut = (flagsOf(building, node) & NODE_FLAG.CUT) !== 0;

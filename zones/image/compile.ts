@@ -17,12 +17,22 @@ import { networkText, type LatencySource } from '../../steering/place.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { formatAddress, type Prefix } from '../../wire/address.ts';
 import { formatName, canonical, type Name } from '../../wire/name.ts';
-import { TYPE } from '../../wire/types.ts';
-import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from '../catalog.ts';
-import type { ServiceModel, VipModel, ZoneModel, ZoneSummary } from '../read/model.ts';
-import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
-import { HEADER, HEADER_WORDS, type ImageMemory, PLAN_MAGIC, SECTION, SECTION_COUNT } from './image.ts';
-import { addPart, addRoot, copyWithSerial, type Part, type PartStore, type PlacedZone } from './part-store.ts';
+import { formatRdata } from '../../wire/rdata.ts';
+import { TYPE, typeText } from '../../wire/types.ts';
+import type { AliasInfo, Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from '../catalog.ts';
+import { dynamicInfo } from '../read/dynamic-records.ts';
+import {
+  foreignServices,
+  type AliasAnswer,
+  type ServiceModel,
+  type VipModel,
+  type ZoneModel,
+  type ZoneSummary,
+} from '../read/model.ts';
+import { compileService, createPlan, keepMaps, type BuildingPlan, type KeptMap } from './compile-services.ts';
+import { pushWords } from './growable.ts';
+import { HEADER, HEADER_WORDS, type ImageMemory, PLAN_MAGIC, planSection, SECTION, SECTION_COUNT } from './image.ts';
+import { addPart, addRoot, copyWithSerial, type Part, type PartStore } from './part-store.ts';
 
 const LINE_OCTETS = 64;
 const ALLOCATOR_OCTETS = 16;
@@ -50,12 +60,20 @@ export type CompiledZone = {
 export type CompileInput = {
   readonly settings: Settings;
   readonly zones: readonly ZoneSource[];
+  /** The zones of an earlier generation: those at other indexes than `changed` are the same. */
+  readonly kept?: { readonly zones: readonly CompiledZone[]; readonly changed: readonly number[] } | undefined;
   readonly atlasFor: (inputs: AtlasInputs) => FoundAtlas;
   /** By the path that a latency step names. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
   readonly store: PartStore;
+  /** Cores for signing. */
+  readonly cores: number;
+  /** Whether zones are compiled because updates change them: then more of them will come. */
+  readonly isUpdate: boolean;
   /** The plan to use again; undefined: it is compiled. */
   readonly plan?: CompiledPlan | undefined;
+  /** The plan of an earlier generation. */
+  readonly planBefore?: CompiledPlan | undefined;
   readonly report: Report;
 };
 
@@ -67,6 +85,9 @@ export type CompiledPlan = {
   readonly locations: Places;
   readonly catalog: Pick<Catalog, 'services' | 'vips' | 'regions'>;
   readonly warnings: readonly Diagnostic[];
+  /** Its maps, which a later plan with this atlas and number of start bits may use again. */
+  readonly maps: ReadonlyMap<string, KeptMap>;
+  readonly startBits: number;
 };
 
 export type Compiled = {
@@ -79,32 +100,44 @@ export type Compiled = {
 
 export function compile(input: CompileInput): Compiled {
   const { store, report } = input;
-  const zones = input.zones.map((source) =>
-    source.compiled ? withSerial(source.compiled, source.serial, store) : compileSource(source, store, report),
-  );
+  const zones = compileSources(input);
   const plan = input.plan ?? compilePlan(input, zones);
   report.diagnostics.push(...plan.warnings);
-  let firstService = 0;
-  const placed = zones.map(({ apex, part, info }): PlacedZone => {
-    const zone = { apex, part, firstService };
-    firstService += info.services;
-    return zone;
-  });
   return {
-    image: { ...addRoot(store, placed), plan: plan.memory },
+    image: { ...addRoot(store, zones), plan: plan.memory },
     plan,
     zones,
     catalog: { zones: zones.map(({ info }) => info), ...plan.catalog },
   };
 }
 
+function compileSources(input: CompileInput): CompiledZone[] {
+  const compiledOf = (source: ZoneSource): CompiledZone =>
+    source.compiled ? withSerial(source.compiled, source.serial, input.store) : compileSource(source, input);
+  if (!input.kept) return input.zones.map(compiledOf);
+  const zones = input.kept.zones.slice();
+  for (const index of input.kept.changed) {
+    const source = input.zones[index];
+    if (source) zones[index] = compiledOf(source);
+  }
+  return zones;
+}
+
 function compileSource(
   { model, children, serial, signer }: ZoneSource & { readonly model: ZoneModel },
-  store: PartStore,
-  report: Report,
+  { store, report, cores, isUpdate }: Pick<CompileInput, 'store' | 'report' | 'cores' | 'isUpdate'>,
 ): CompiledZone {
   const apex = canonical(model.apex);
-  const part = addPart(store, { model, serial, children, report, signer });
+  const part = addPart(store, {
+    model,
+    serial,
+    children,
+    report,
+    signer,
+    cores,
+    isChangeable: model.isUpdated,
+    isChanging: isUpdate,
+  });
   const info: ZoneInfo = {
     name: formatName(apex),
     serial,
@@ -112,9 +145,20 @@ function compileSource(
     records: model.records.count,
     services: model.services.length,
     size: sizeOf(model),
+    dynamic: model.dynamic && dynamicInfo(model.dynamic),
+    ...(model.aliases ? { foreignServices: foreignServices(model).length, aliases: describeAliases(model) } : {}),
     signing: signer?.describe(),
   };
   return { info, apex, part, signer };
+}
+
+function describeAliases({ aliases = [], resolved = [] }: ZoneModel): readonly AliasInfo[] {
+  return aliases.map(({ owner }, index) => {
+    const answer: AliasAnswer = resolved[index] ?? { kind: 'nothing', path: [], watched: [] };
+    const { path, watched, kind } = answer;
+    const foreign = 'foreign' in answer ? answer.foreign : undefined;
+    return { name: formatName(canonical(owner)), path, leadsTo: kind, foreign, watched };
+  });
 }
 
 /** A compiled zone, with another serial if nodes of a fleet agreed on one. */
@@ -149,15 +193,21 @@ function compilePlan(input: CompileInput, compiled: readonly CompiledZone[]): Co
       { table, networkRow: (location) => rowOf[location.latency[index] ?? 0] ?? -1 },
     ]),
   );
-  const plan = createPlan();
   const startBits = startBitsFor(zones.reduce((sum, { services }) => sum + services.length, 0));
+  const { planBefore } = input;
+  const kept = planBefore?.atlas === memory && planBefore.startBits === startBits ? planBefore : undefined;
+  const plan = createPlan(kept?.maps, kept && sizeFor(planSection(kept.memory, SECTION.MAP_WORDS).length));
   const regions = numberRegions(settings.regions, zones);
   const services: ServiceInfo[] = [];
   const vips: VipInfo[] = [];
+  const rows = new Map<string, AnswerRows>();
   for (const [index, summary] of zones.entries()) {
     const regionNumber = (region: string | undefined): number => regions.numberIn(summary, region);
     const answers = (compiled[index]?.part.answers ?? []).values();
     const name = compiled[index]?.info.name ?? '';
+    const firstService = services.length;
+    const numbers = new Map(summary.services.map((service, place) => [service.name, firstService + place]));
+    const serviceNumber = ({ name: wanted }: ServiceModel): number => numbers.get(wanted) ?? -1;
     for (const service of summary.services) {
       const firstSlot = vips.length;
       const context = {
@@ -165,24 +215,76 @@ function compilePlan(input: CompileInput, compiled: readonly CompiledZone[]): Co
         startBits,
         regions: regions.list,
         regionNumber,
+        serviceNumber,
         place: { networkIndex: listed.indexOf, latency },
         report,
       };
-      compileService(plan, service, () => answers.next().value ?? -1, context);
+      rows.set(service.name, { number: services.length, ...takeRows(answers, (next) => { compileService(plan, service, next, context); }) }); // prettier-ignore
       const number = services.push(describeService(service, name, firstSlot)) - 1;
       for (const vip of service.vips) {
         vips.push(describeVip(service, vip, number, vips.length, regionNumber(vip.region)));
       }
     }
   }
+  addAliases(plan, zones, compiled, rows);
   const ownNetworks = ownNetworkWords(operator.map(({ prefix }) => prefix));
+  const shared = sharePlan(plan, ownNetworks, input.store.allocate);
   return {
-    memory: sharePlan(plan, ownNetworks, input.store.allocate),
+    memory: shared,
     atlas: memory,
     locations: atlas.places,
     catalog: { services, vips, regions: regions.list },
     warnings: report.diagnostics,
+    maps: keepMaps(plan, planSection(shared, SECTION.MAPS), planSection(shared, SECTION.MAP_WORDS)),
+    startBits,
   };
+}
+
+/** A service, the number of RRsets of its answers that were asked for, and the row of the first that there is. */
+type AnswerRows = { readonly number: number; readonly count: number; readonly first: number };
+
+/** Calls `take` with a function that returns the next row; -1 for an RRset that there is not. */
+function takeRows(answers: Iterator<number>, take: (next: () => number) => void): Pick<AnswerRows, 'count' | 'first'> {
+  let [count, first] = [0, -1];
+  take(() => {
+    count++;
+    const { value = -1 } = answers.next() as { value?: number };
+    if (first < 0) first = value;
+    return value;
+  });
+  return { count, first };
+}
+
+/**
+ * Adds the services of other zones that aliases lead to. Their RRsets are behind those of the zone's own services, in
+ * the same order as in their zone.
+ */
+function addAliases(
+  plan: BuildingPlan,
+  zones: readonly ZoneSummary[],
+  compiled: readonly CompiledZone[],
+  rows: ReadonlyMap<string, AnswerRows>,
+): void {
+  for (const [index, summary] of zones.entries()) {
+    const foreign = foreignServices(summary);
+    if (foreign.length === 0) continue;
+    const answers = (compiled[index]?.part.answers ?? []).values();
+    for (const { name } of summary.services) takeRows(answers, (next) => { skipRows(next, rows.get(name)); }); // prettier-ignore
+    for (const { name } of foreign) {
+      const service = rows.get(name);
+      const { first } = takeRows(answers, (next) => { skipRows(next, service); }); // prettier-ignore
+      pushWords(plan.aliases, service?.number ?? 0, first - (service?.first ?? 0));
+    }
+  }
+}
+
+function skipRows(next: () => number, rows: AnswerRows | undefined): void {
+  for (let index = 0; index < (rows?.count ?? 0); index++) next();
+}
+
+/** Room for the maps of a plan and a few changed ones. */
+function sizeFor(mapWords: number): number {
+  return mapWords + (mapWords >> 4) + 1024;
 }
 
 /** See ZoneInfo. */
@@ -222,11 +324,9 @@ function listNetworks(
     indexOf.set(text, prefixes.push(prefix) - 1);
   };
   for (const { prefix } of operator) add(prefix);
-  for (const zone of zones) {
-    for (const service of zone.services) {
-      for (const step of service.steps) for (const prefix of traitsOf(step).networks ?? []) add(prefix);
-    }
-  }
+  // Services share the step of a shared map.
+  const steps = new Set(zones.flatMap(({ services }) => services.flatMap((service) => service.steps)));
+  for (const step of steps) for (const prefix of traitsOf(step).networks ?? []) add(prefix);
   return { prefixes, indexOf };
 }
 
@@ -266,6 +366,7 @@ function describeService(model: ServiceModel, zone: string, firstSlot: number): 
     steps: model.steps,
     answers: model.answers,
     whenAllDown: model.whenAllDown.kind,
+    ...(model.partial === undefined ? {} : { partial: model.partial }),
     rampMs: model.rampMs,
     shed: model.shed,
     firstSlot,
@@ -286,6 +387,12 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
     a,
     aaaa,
     cname,
+    records: vip.rrsets?.map(({ type, rdata }) => ({
+      type: typeText(type),
+      data: rdata.map((data) => formatRdata(type, data)),
+    })),
+    svcb: vip.svcb && formatRdata(TYPE.HTTPS, vip.svcb),
+    ...(vip.inner ? { inner: vip.inner.name } : {}),
     weight: vip.weight,
     capacity: vip.capacity,
     check: vip.check,
@@ -307,6 +414,9 @@ function sharePlan(plan: BuildingPlan, ownNetworks: Int32Array, allocate: Alloca
   sections[SECTION.MAPS] = words(plan.maps);
   sections[SECTION.MAP_WORDS] = words(plan.mapWords);
   sections[SECTION.OWN_NETWORKS] = ownNetworks;
+  sections[SECTION.OTHER_OF] = words(plan.otherOf);
+  sections[SECTION.OTHERS] = words(plan.others);
+  sections[SECTION.ALIASES] = words(plan.aliases);
   const starts: number[] = [];
   let end = HEADER_WORDS * 4;
   for (let section = 0; section < SECTION_COUNT; section++) {

@@ -4,12 +4,12 @@
  * files are judged alike, in one pass over the records.
  */
 import type { Place } from '../../config/diagnostics.ts';
-import { formatName, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
+import { canonical, formatName, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
 import { get8 } from '../../wire/octets.ts';
 import { nameAt, namesIn } from '../../wire/rdata.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import { mistakenForHost, tldKind } from './host-names.ts';
-import type { ServiceModel } from './model.ts';
+import type { AliasModel, RrsetModel, ServiceModel } from './model.ts';
 import { endsWithName, findName, findOwner, nodeOfRow, firstRowOf } from './name-table.ts';
 import { ownerOctets, ownerStart, rdataOctets, rdataOf, rdataStart, recordType } from './record-store.ts';
 import { createFindings, type Findings } from './validate-report.ts';
@@ -18,6 +18,7 @@ import { NODE_HAS, hiderOf, type ValidatedZone, bitsOf } from './validate.ts';
 export type NamesInput = {
   readonly zone: ValidatedZone;
   readonly services: readonly ServiceModel[];
+  readonly aliases: readonly AliasModel[];
   /** Rows from this one on come from `nameservers` and `soa`, whose names were judged when they were read. */
   readonly madeFrom: number;
   /** Apexes of all served zones, as keys of `nameKey`: names below another apex do not belong to this zone. */
@@ -27,6 +28,8 @@ export type NamesInput = {
 type Work = NamesInput & {
   readonly findings: Findings;
   readonly serviceOf: ReadonlyMap<string, ServiceModel>;
+  /** The owners (`nameKey`) of services and aliases. */
+  readonly steered: ReadonlySet<string>;
   /** `shop.example`, in lower case. */
   readonly apexText: string;
   readonly zoneTld: string;
@@ -45,12 +48,13 @@ const NEEDS: ReadonlyMap<number, 'address' | 'data'> = new Map([
 const MAX_HOPS = 16;
 
 export function judgeNames(input: NamesInput): void {
-  const { zone, services, madeFrom } = input;
+  const { zone, services, aliases, madeFrom } = input;
   const { apex, store, report } = zone;
   const work: Work = {
     ...input,
     findings: createFindings(store, report),
     serviceOf: new Map(services.map((service) => [nameKey(service.owner), service])),
+    steered: new Set([...services, ...aliases].map(({ owner }) => nameKey(owner))),
     apexText: rawText(apex).toLowerCase(),
     zoneTld: rawText(apex.subarray(labelOffsets(apex).at(-1) ?? 0)),
   };
@@ -106,7 +110,7 @@ function isOrdinary({ store, table, apex, has }: ValidatedZone, row: number, typ
 }
 
 function judgeOwners(work: Work): void {
-  const { zone, findings, services, apexText } = work;
+  const { zone, findings, services, aliases, apexText } = work;
   const { apex, store, table } = zone;
   for (let node = 0; node < table.count; node++) {
     const row = firstRowOf(table, node);
@@ -121,7 +125,7 @@ function judgeOwners(work: Work): void {
     const message = `${written} without a final dot is ${formatName(owner)}.`;
     findings.row('warning', 'PH113', row, message, dotHint(written), written);
   }
-  for (const { owner, place } of services) {
+  for (const { owner, place } of [...services, ...aliases]) {
     if (hasBlank(owner, 0)) findings.place('warning', 'PH131', place, blankMessage(owner, 0), BLANK_HINT);
   }
 }
@@ -150,7 +154,7 @@ function judgeTarget(work: Work, target: Target): void {
   }
   const node = findOwner(table, store.bytes, at, name.length);
   if (node >= 0) judgeFound(work, target, node);
-  else if (!work.serviceOf.has(nameKey(name))) judgeMissing(work, target, row >= madeFrom || type === TYPE.SOA);
+  else if (!work.steered.has(nameKey(name))) judgeMissing(work, target, row >= madeFrom || type === TYPE.SOA);
 }
 
 /** Judges a target that owns records in this zone. */
@@ -268,14 +272,14 @@ function isElsewhere({ zone, apexes }: Work, name: Name, node: number): boolean 
 }
 
 /** The node of the wildcard that answers for a name; -1 if that is a service; undefined if there is none. */
-function wildcardOver({ zone, serviceOf }: Work, name: Name): number | undefined {
+function wildcardOver({ zone, steered }: Work, name: Name): number | undefined {
   const { table, apex } = zone;
   for (let at = (name[0] ?? 0) + 1; name.length - at >= apex.length; at += (name[at] ?? 0) + 1) {
     const parent = name.subarray(at);
     const wildcard = Uint8Array.of(1, 0x2a, ...parent);
     const node = findName(table, wildcard);
     if (node >= 0) return node;
-    if (serviceOf.has(nameKey(wildcard))) return -1;
+    if (steered.has(nameKey(wildcard))) return -1;
     // RFC 4592 3.3.1: this is the closest encloser. A wildcard above it does not apply.
     if (findName(table, parent) >= 0) return undefined;
   }
@@ -316,10 +320,44 @@ function judgeService(work: Work, service: ServiceModel): void {
   if (whenAllDown.kind === 'static' && whenAllDown.cname) {
     judgeAnswer(work, service, whenAllDown.cname, 'when_all_down', place);
   }
+  for (const vip of vips) judgeRrsets(work, vip.rrsets, `VIP ${vip.name}`, vip.place);
+  if (whenAllDown.kind === 'static') judgeRrsets(work, whenAllDown.rrsets, 'when_all_down', place);
+}
+
+/** Judges the names in records of other types, such as MX. */
+function judgeRrsets(work: Work, rrsets: readonly RrsetModel[] | undefined, what: string, place: Place): void {
+  for (const { type, rdata } of rrsets ?? []) {
+    for (const data of rdata) {
+      for (const at of namesIn(type, data, 0)) {
+        if (data[at] !== 0) judgeNameOf(work, type, canonical(nameAt(data, at)), `${what}: ${typeText(type)}`, place);
+      }
+    }
+  }
+}
+
+function judgeNameOf(work: Work, type: number, name: Name, what: string, place: Place): void {
+  const { zone, findings, apexText, steered } = work;
+  const { apex, table } = zone;
+  if (hasBlank(name, 0)) {
+    findings.place('warning', 'PH131', place, blankMessage(name, 0), BLANK_HINT);
+    return;
+  }
+  const written = endsWithName(name, 0, name.length, apex) ? textBefore(name, apex) : undefined;
+  if (written === undefined || findName(table, name) >= 0 || steered.has(nameKey(name))) return;
+  const whole = apex.length > 1 ? wholeNameIn(written, apexText) : undefined;
+  const wildcard = wildcardOver(work, name);
+  if (whole !== undefined || (!isElsewhere(work, name, -1) && lacksDot(work, name, wildcard !== undefined))) {
+    const short = whole ?? written;
+    const hint = whole === undefined ? `write ${short}. if you mean that name` : dotHint(short);
+    findings.place('warning', 'PH113', place, `${what}: ${short} without a final dot is ${formatName(name)}.`, hint);
+  } else if (wildcard === undefined && NEEDS.get(type) === 'address' && !isElsewhere(work, name, -1)) {
+    const hint = 'add some, or write the final dot of a name outside the zone';
+    findings.place('warning', 'PH353', place, `${what} points at ${formatName(name)}, which has no records in this zone`, hint); // prettier-ignore
+  }
 }
 
 function judgeAnswer(work: Work, service: ServiceModel, cname: Name, what: string, place: Place): void {
-  const { zone, findings, serviceOf } = work;
+  const { zone, findings, serviceOf, steered } = work;
   const { table, apex } = zone;
   const name = formatName(cname);
   const key = nameKey(cname);
@@ -338,7 +376,7 @@ function judgeAnswer(work: Work, service: ServiceModel, cname: Name, what: strin
     const message = `${what} is a CNAME to the service ${name}, which has a CNAME back to this one`;
     findings.place('warning', 'PH365', place, message, 'point one of the two at a host');
   }
-  if (other) return;
+  if (steered.has(key)) return;
   let node = findName(table, cname);
   if (node < 0) {
     const written = textBefore(cname, apex) ?? '';

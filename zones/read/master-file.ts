@@ -30,6 +30,7 @@ type FileReader = Position & {
   readonly files: Set<string>;
   /** The folder that every file must be in; undefined: any. */
   readonly below: string | undefined;
+  readonly leavesOut: LeavesOut;
   mistakes: number;
   /** The first mistake that was not shown. */
   unshown: Place | undefined;
@@ -37,9 +38,15 @@ type FileReader = Position & {
 
 /**
  * The program whose rules apply. In gdnsd the origin is the owner of a first line without an owner, long texts are
- * split, and the default TTL differs (gdnsd.zonefile(5), gdnsd.config(5)).
+ * split, quoted text may span lines, and the default TTL differs (gdnsd.zonefile(5), gdnsd.config(5)).
  */
 export type Dialect = 'bind' | 'gdnsd';
+
+/**
+ * Whether to leave out a record that cannot be read: its type is not one of DNS, or its data can only be written as
+ * octets. `data` is the text after the type.
+ */
+export type LeavesOut = (owner: Name, type: string, data: string, ttlSeconds: number) => boolean;
 
 /** A mistake in an entry; it ends the entry. */
 class Mistake extends Error {
@@ -69,8 +76,10 @@ export function readMasterFile(options: {
   readonly report: Report;
   readonly dialect?: Dialect;
   readonly below?: string | undefined;
+  /** Left out, each such record is a mistake. */
+  readonly leavesOut?: LeavesOut;
 }): { files: string[] } {
-  const { path, store, report, dialect = 'bind', below } = options;
+  const { path, store, report, dialect = 'bind', below, leavesOut = () => false } = options;
   const files = new Set<string>();
   const bytes = readBytes(path, below);
   if (!Buffer.isBuffer(bytes)) {
@@ -83,7 +92,7 @@ export function readMasterFile(options: {
       zone: options.defaultTtlSeconds,
       firstRow: store.count,
     };
-    readFile({ path, bytes, origin: options.origin, store, ttl, report, dialect, stack: [], files, below });
+    readFile({ path, bytes, origin: options.origin, store, ttl, report, dialect, stack: [], files, below, leavesOut });
   }
   return { files: [...files] };
 }
@@ -91,7 +100,7 @@ export function readMasterFile(options: {
 function readFile(
   file: Pick<
     FileReader,
-    'path' | 'bytes' | 'origin' | 'store' | 'ttl' | 'report' | 'dialect' | 'stack' | 'files' | 'below'
+    'path' | 'bytes' | 'origin' | 'store' | 'ttl' | 'report' | 'dialect' | 'stack' | 'files' | 'below' | 'leavesOut'
   >,
 ): void {
   const resolved = resolve(file.path);
@@ -131,7 +140,7 @@ function readFile(
 function readAnyEntry(reader: FileReader, at: number): number {
   let entry: Entry;
   try {
-    entry = readEntry(reader.bytes, at);
+    entry = readEntry(reader.bytes, at, reader.dialect === 'gdnsd');
   } catch (error) {
     if (!(error instanceof LexError)) throw error;
     if (reader.bytes[at] !== 0x20 && reader.bytes[at] !== 0x09) reader.ownerOctets = -1;
@@ -174,7 +183,10 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
     } else {
       typeToken = token;
       type = token.quoted ? undefined : typeNumber(token.text);
-      if (type === undefined) throw unknownType(token);
+      if (type === undefined) {
+        if (isLeftOut(reader, blank, token, tokens.slice(next), ttlSeconds)) return;
+        throw unknownType(token);
+      }
     }
   }
   if (blank && reader.ownerOctets === 0 && reader.dialect === 'gdnsd') {
@@ -189,6 +201,7 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
     rdata = parseRdata(type, reader.dialect === 'gdnsd' ? cutTexts(type, data) : data, reader.origin, end);
   } catch (error) {
     if (!(error instanceof RdataError)) throw error;
+    if (typeToken && isLeftOut(reader, blank, typeToken, tokens.slice(next), ttlSeconds)) return;
     const offset = error.offset ?? typeToken?.offset ?? end;
     const token = tokens.find((candidate) => candidate.offset === offset);
     throw new Mistake('PH312', error.message, offset, token?.text.length ?? 1);
@@ -199,6 +212,25 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
   } else reader.ttl.last = ttlSeconds;
   if (reader.ownerOctets < 0) return; // its owner was reported
   addRecord(reader.store, lastOwner(reader), type, ttlSeconds, rdata, reader.file, reader.line);
+}
+
+/** Asks the caller about a record that cannot be read. As with other records, its TTL is that of later ones without. */
+function isLeftOut(
+  reader: FileReader,
+  blank: boolean,
+  type: Token,
+  data: readonly Token[],
+  ttlSeconds: number | undefined,
+): boolean {
+  if (reader.ownerOctets < 0 || (blank && reader.ownerOctets === 0)) return false;
+  const text = data.map((token) => (token.quoted ? `"${token.text}"` : token.text)).join(' ');
+  if (
+    !reader.leavesOut(lastOwner(reader).slice(), type.text.toUpperCase(), text, ttlSeconds ?? defaultTtl(reader.ttl))
+  ) {
+    return false;
+  }
+  if (ttlSeconds !== undefined) reader.ttl.last = ttlSeconds;
+  return true;
 }
 
 /** As BIND does if no record before the SOA, nor the SOA, states a TTL. NSD uses 3600 for such records. */
@@ -246,7 +278,7 @@ function isClass(token: Token): boolean {
 function unknownType(token: Token): Mistake {
   const message = `"${token.text}" is not a record type`;
   const hint = /^(?:ALIAS|ANAME)$/i.test(token.text)
-    ? 'DNS has no such type: write the addresses as A and AAAA, or as VIPs of a service; below the apex use CNAME'
+    ? 'DNS has no such type: write ALIAS under records of the zone file, which is YAML'
     : 'the order is owner, TTL, class, type, data; write a type without a name as TYPE123';
   return new Mistake('PH311', message, token.offset, token.text.length, hint);
 }
@@ -300,8 +332,8 @@ function include(reader: FileReader, token: Token, origin: Name): void {
     throw new Mistake(codeOf(bytes), `cannot read ${path}: ${why}`, at, length, hint);
   }
   // RFC 1035 5.1: the origin and the owner of the including file stay as they are.
-  const { store, ttl, dialect, stack, files, below } = reader;
-  readFile({ path, bytes, origin, store, ttl, report: reader.report, dialect, stack, files, below });
+  const { store, ttl, dialect, stack, files, below, leavesOut } = reader;
+  readFile({ path, bytes, origin, store, ttl, report: reader.report, dialect, stack, files, below, leavesOut });
 }
 
 /** A file outside of the zone's folder has a separate code, because it may exist and be readable. */

@@ -40,8 +40,11 @@ const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
 
-/** Reads the entry at `at`. `bytes` must end with a newline. Throws LexError. */
-export function readEntry(bytes: Buffer, at: number): Entry {
+/**
+ * Reads the entry at `at`. `bytes` must end with a newline. Throws LexError. `quotesSpanLines`: as in gdnsd, quoted
+ * text may contain newlines.
+ */
+export function readEntry(bytes: Buffer, at: number, quotesSpanLines = false): Entry {
   const blank = bytes[at] === SPACE || bytes[at] === TAB;
   const tokens: Token[] = [];
   let open = -1; // offset of the outermost parenthesis
@@ -64,7 +67,7 @@ export function readEntry(bytes: Buffer, at: number): Entry {
       }
       end = ++at;
     } else if (octet === QUOTE) {
-      end = closingQuote(bytes, at) + 1;
+      end = closingQuote(bytes, at, quotesSpanLines) + 1;
       tokens.push({ text: rawText(bytes, at + 1, end - 1), quoted: true, offset: at });
       at = end;
     } else {
@@ -95,10 +98,10 @@ function wordEnd(bytes: Buffer, at: number): number {
   }
 }
 
-function closingQuote(bytes: Buffer, open: number): number {
+function closingQuote(bytes: Buffer, open: number, spansLines = false): number {
   let at = open + 1;
   while (bytes[at] !== QUOTE) {
-    if (at >= bytes.length || bytes[at] === NEWLINE) {
+    if (at >= bytes.length || (bytes[at] === NEWLINE && !spansLines)) {
       const hint = 'end it with " on the same line, and write \\" for a quote within';
       throw new LexError('PH304', 'this quote is not closed', open, lineAfter(bytes, open), hint);
     }

@@ -55,6 +55,24 @@ export function firstRowOf({ firstRow }: Pick<NameTable, 'firstRow'>, node: numb
   return firstRow[node] ?? 0;
 }
 
+/**
+ * Linked lists of the rows of each owner, in the order of the files: by node, the first row + 1; by row, the next + 1.
+ */
+export function rowsByNode(
+  store: RecordStore,
+  { nodeOf, count }: Pick<NameTable, 'nodeOf' | 'count'>,
+): { readonly first: Int32Array; readonly next: Int32Array } {
+  const first = new Int32Array(count);
+  const next = new Int32Array(store.count);
+  // From the last row to the first, because each row is put in front of its list.
+  for (let row = store.count - 1; row >= 0; row--) {
+    const node = nodeOf[row] ?? 0;
+    next[row] = first[node] ?? 0;
+    first[node] = row + 1;
+  }
+  return { first, next };
+}
+
 /** Entries of a table for this many names: a power of two, so that at most half of them are in use. */
 export function tableEntries(names: number): number {
   return 2 ** Math.ceil(Math.log2(names * 2 + 2));

@@ -40,10 +40,15 @@ export const shed: Read<ShedMarks> = like(readShed, (node: YamlNode, name: strin
 });
 
 /** Warns of `shed` without a load and of `capacity` without `shed`: both have no effect. */
-export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | undefined, report: Report): void {
+export function checkLoad(
+  service: YamlNode,
+  vips: YamlNode,
+  checks: ReadonlySet<CheckSpec | undefined>,
+  report: Report,
+): void {
   const entry = service.kind === 'map' ? service.entries.find(({ key }) => key.text === 'shed') : undefined;
   if (entry) {
-    if (spec && saysLoad(spec)) return;
+    if ([...checks].some((check) => check && saysLoad(check))) return;
     const hint = 'add load_path: load to its http check, or report the load to a push check';
     report.warning('PH226', 'shed has no effect: no check reports the load of the VIPs', nodePlace(entry.key), hint);
     return;

@@ -32,6 +32,7 @@ import { NAMES_ONLY } from '../../wire/rdata/table.ts';
 import { RdataError, parseRdataText } from '../../wire/rdata.ts';
 import { TYPE, TYPE_NUMBERS, isMetaType, typeNumber, typeText } from '../../wire/types.ts';
 import { mistakenForHost } from './host-names.ts';
+import type { AliasModel } from './model.ts';
 import { addRecord, ownerOf, rdataOf, type RecordStore } from './record-store.ts';
 
 /** The destination of records. `file` is the YAML file's number in the store. */
@@ -40,6 +41,8 @@ export type RecordsTarget = {
   readonly store: RecordStore;
   readonly file: number;
   readonly defaultTtlSeconds: number;
+  /** Where aliases are added. */
+  readonly aliases: AliasModel[];
   readonly report: Report;
 };
 
@@ -112,17 +115,27 @@ export function recordsSchema(): JsonSchema {
     properties: {
       ttl: anyOf(ttlSchema, {
         type: 'object',
-        properties: Object.fromEntries(types.map((type) => [type, ttlSchema])),
+        properties: Object.fromEntries([...types, ...ALIAS_KEYS].map((type) => [type, ttlSchema])),
         patternProperties: { '^[Tt][Yy][Pp][Ee]\\d{1,5}$': ttlSchema },
         additionalProperties: false,
       }),
       ...properties,
+      ...Object.fromEntries(ALIAS_KEYS.map((key) => [key, { type: 'string' }])),
     },
     patternProperties: { '^[Tt][Yy][Pp][Ee]\\d{1,5}$': VALUES },
     additionalProperties: false,
   });
 }
-const VALUES = oneOrMore(SCALAR, 1, Infinity);
+/** The schema of the values of a type. */
+export const VALUES = oneOrMore(SCALAR, 1, Infinity);
+
+/** ALIAS is not a type of DNS: the zone answers with the addresses of the name that it gives. */
+const ALIAS = -1;
+const ALIAS_KEYS = ['ALIAS', 'alias', 'ANAME', 'aname'];
+
+function isAliasKey({ text }: YamlScalar): boolean {
+  return /^(?:ALIAS|ANAME)$/i.test(text);
+}
 
 /** Reads `records`: owners with their types. */
 export function readRecords(node: YamlNode, target: RecordsTarget): void {
@@ -143,7 +156,7 @@ export function readRecords(node: YamlNode, target: RecordsTarget): void {
 }
 
 function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target: RecordsTarget): void {
-  const { report } = target;
+  const { apex, store, file, report } = target;
   const entries = entriesOf(node, `records of ${key.text}`, report);
   if (!entries) return;
   const own = entries.find((entry) => entry.key.text === 'ttl');
@@ -151,7 +164,7 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
   const types = new Map<number, YamlScalar>();
   for (const entry of entries) {
     if (entry === own) continue;
-    const type = readType(entry.key, report);
+    const type = isAliasKey(entry.key) ? ALIAS : readType(entry.key, report);
     if (type === undefined) continue;
     const first = types.get(type);
     if (first) {
@@ -160,7 +173,14 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
       continue;
     }
     types.set(type, entry.key);
-    readValues(owner, type, ttlOf?.(type) ?? target.defaultTtlSeconds, entry.key, entry.value, target);
+    if (type === ALIAS) {
+      readAlias(owner, ttlOf?.(ALIAS), entry.key, entry.value, target);
+      continue;
+    }
+    const ttlSeconds = ttlOf?.(type) ?? target.defaultTtlSeconds;
+    readValues(type, entry.key, entry.value, apex, report, (rdata, line) => {
+      addRecord(store, owner, type, ttlSeconds, rdata, file, line);
+    });
   }
   reportIdleTtls(own?.value, types, report);
   if (entries.length > (own ? 1 : 0)) return;
@@ -180,17 +200,43 @@ function readTtls(node: YamlNode, { report }: RecordsTarget): (type: number) => 
   }
   const byType = new Map<number, number>();
   for (const { key, value } of node.entries) {
-    const type = readType(key, report);
+    const type = isAliasKey(key) ? ALIAS : readType(key, report);
     const seconds = ttl(value, `ttl of ${key.text}`, report);
     if (type !== undefined && seconds !== undefined) byType.set(type, seconds);
   }
   return (type) => byType.get(type);
 }
 
+/** Reads the name of an ALIAS. */
+function readAlias(
+  owner: Name,
+  ttlSeconds: number | undefined,
+  key: YamlScalar,
+  node: YamlNode,
+  { apex, aliases, report }: RecordsTarget,
+): void {
+  const items = node.kind === 'list' ? node.items : [node];
+  const [value] = items;
+  if (items.length !== 1 || value?.kind === 'list') {
+    report.error('PH450', `${key.text} takes one name`, nodePlace(key), 'such as ALIAS: www');
+    return;
+  }
+  if (value?.kind === 'broken' || text()(value ?? node, key.text, report) === undefined || value?.kind !== 'scalar')
+    return;
+  const mistaken = mistakenForHost(value.text);
+  if (mistaken !== undefined) {
+    const hint = 'write addresses as A and AAAA';
+    report.error('PH450', `${key.text} takes a name, got ${mistaken}`, nodePlace(value), hint);
+    return;
+  }
+  const target = readName(value, apex, 'PH450', report);
+  if (target) aliases.push({ owner, target, ttlSeconds, place: nodePlace(value) });
+}
+
 /** Reports TTLs for types that their owner does not have: the type is mistyped, or its record was removed. */
 function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, unknown>, report: Report): void {
   for (const { key } of node?.kind === 'map' ? node.entries : []) {
-    const type = typeNumber(key.text);
+    const type = isAliasKey(key) ? ALIAS : typeNumber(key.text);
     if (type === undefined || types.has(type)) continue;
     report.error('PH117', `a TTL for ${key.text}, but no ${key.text} record`, nodePlace(key), 'remove it');
   }
@@ -198,14 +244,13 @@ function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, u
 
 /** The hint for an unknown type. */
 export function typeHint(text: string): string {
-  if (/^(?:ALIAS|ANAME)$/i.test(text)) {
-    return 'DNS has no such type: write the addresses as A and AAAA, or as VIPs under services; below the apex use CNAME';
-  }
+  if (/^(?:ALIAS|ANAME)$/i.test(text)) return 'ALIAS is for names under records: a VIP has addresses, or CNAME';
   const hint = nearestHint(text, ['ttl', ...TYPE_NUMBERS.keys()]);
   return hint.startsWith('did you') ? hint : 'write a type without a name as TYPE65400';
 }
 
-function readType(key: YamlScalar, report: Report): number | undefined {
+/** Reads a key that must be a type of records. */
+export function readType(key: YamlScalar, report: Report): number | undefined {
   const type = typeNumber(key.text);
   if (type === undefined) {
     report.error('PH105', `${key.text} is not a record type`, nodePlace(key), typeHint(key.text));
@@ -216,15 +261,15 @@ function readType(key: YamlScalar, report: Report): number | undefined {
   return undefined;
 }
 
-function readValues(
-  owner: Name,
+/** Reads the values of a type: one, or a list. Calls `add` for each with its data and its line. */
+export function readValues(
   type: number,
-  ttlSeconds: number,
   key: YamlScalar,
   node: YamlNode,
-  target: RecordsTarget,
+  apex: Name,
+  report: Report,
+  add: (rdata: Uint8Array, line: number) => void,
 ): void {
-  const { apex, store, file, report } = target;
   const items = node.kind === 'list' ? node.items : [node];
   if (items.length === 0) report.error('PH114', `${key.text} has no values`, nodePlace(key), 'remove it, or add one');
   for (const item of items) {
@@ -238,7 +283,7 @@ function readValues(
       report.error('PH115', `a value of ${key.text} must be text, got a ${item.kind}`, nodePlace(item, 0, 1), hint);
     } else {
       const rdata = readRdata(type, item, apex, report);
-      if (rdata) addRecord(store, owner, type, ttlSeconds, rdata, file, nodePlace(item).line);
+      if (rdata) add(rdata, nodePlace(item).line);
     }
   }
 }

@@ -2,8 +2,9 @@
  * One service of a zone file (docs/configuration.md#services): its VIPs, check, steps and TTL.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
-import { createReport, hasErrors, type Report, type ReportOnce } from '../../config/diagnostics.ts';
+import { createReport, hasErrors, type Place, type Report, type ReportOnce } from '../../config/diagnostics.ts';
 import {
+  choice,
   dictionary,
   duration,
   fromEnvironment,
@@ -22,22 +23,28 @@ import {
 import { MAX_RAMP_MS, MAX_WEIGHT } from '../../config/limits.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import { address, type IsCountry } from '../../config/network-fields.ts';
-import { checkOrName, findAmong } from '../../config/read-checks.ts';
+import { checkOrName, checkOrNone, findAmong, type FindCheck } from '../../config/read-checks.ts';
 import { isTargetName, TARGET_NAME } from '../../config/read-regions.ts';
 import { anyOf, described, notEmpty, like, openMap, pattern, schemaOf, type JsonSchema } from '../../config/schema.ts';
 import type { RegionSpec } from '../../config/settings.ts';
 import { nodePlace, refuseReference, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { DEFAULT_STEPS, traitsOf, type StepSpec } from '../../steering/steps.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
-import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
+import { MAX_ANSWERS, MAX_OTHER_TYPES, MAX_VIPS } from '../../wire/limits.ts';
 import { canonical, formatName, nameKey, ROOT, type Name } from '../../wire/name.ts';
+import { TYPE, typeText } from '../../wire/types.ts';
 import { mistakenForHost } from './host-names.ts';
+import { isTooLarge, judgeInner, serviceFinder, warnIdleCheck } from './inner-services.ts';
 import { judgeWeights } from './judge-steps.ts';
-import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
+import { hasData, otherTypes, type ServiceModel, type VipModel, type WhenAllDown } from './model.ts';
 import { capacity, checkLoad, shed } from './read-load.ts';
 import { readName, ttl } from './read-records.ts';
+import { hasRrsets, readRrsets, TYPE_KEYS } from './read-rrsets.ts';
 import { steps } from './read-steps.ts';
+import { svcb, svcbRdata } from './read-svcb.ts';
+import { NO_SHARED, SHARED_NAME, type SharedMaps } from './shared-names.ts';
 import type { StepsContext } from './step-options.ts';
+import { createTemplateReporter, expandService, type SharedTemplates } from './templates.ts';
 
 /** The names that a service may refer to, and the defaults of its zone. */
 export type ServiceContext = {
@@ -59,20 +66,29 @@ export type ServiceContext = {
   readonly addFile: (path: string) => void;
   /** See StepsContext. */
   readonly hasBeacon?: boolean;
+  readonly maps?: SharedMaps | undefined;
+  readonly templates?: SharedTemplates | undefined;
   /** If pharos.yaml has no `fleet`: the checks for whose fleet keys there was a warning. */
   readonly withoutFleet?: Set<CheckSpec> | undefined;
+  /** Reads the service of the zone that a VIP leads to. Undefined if there is none, which has been reported. */
+  readonly findService?: ((at: YamlScalar) => ServiceModel | undefined) | undefined;
 };
 
-type Vip = Omit<VipModel, 'check'>;
+/** `own`: the check of the VIP itself, in place of those of its region and service. */
+type Vip = Omit<VipModel, 'check' | 'svcb'> & {
+  readonly own: { readonly check: CheckSpec | 'none'; readonly node: YamlNode } | undefined;
+};
+
+type CheckedVip = { readonly vip: Vip; readonly check: CheckSpec | undefined };
 
 /** Reads the service at `key`. Undefined if it has no usable VIP. */
-function readService(owner: Name, { key, value }: YamlEntry, context: ServiceContext): ServiceModel | undefined {
+export function readService(owner: Name, { key, value }: YamlEntry, context: ServiceContext): ServiceModel | undefined {
   const { regions, report } = context;
   const name = formatName(canonical(owner));
   // Steps refer to regions and VIPs, so VIPs are read first, whatever the order of the keys.
   const vipsNode = valueOf(value, 'vips');
   const before = report.diagnostics.length;
-  const vips = (vipsNode && readVips(vipsNode, context)) ?? [];
+  const vips = (vipsNode && readVips(name, vipsNode, context)) ?? [];
   const isKnown = ({ region }: Vip): boolean => region === undefined || regions.has(region);
   const stepsContext = {
     ...context,
@@ -80,36 +96,96 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
     regions: new Map([...regions].map(([id, { at, isMisplaced }]) => [id, at !== undefined || isMisplaced === true])),
     vips,
     // A mistake in a VIP may be the cause of mistakes in the steps that lead to it.
-    isSound: vips.every(isKnown) && !hasErrors(report.diagnostics.slice(before)),
+    isSound:
+      vips.every(isKnown) &&
+      vips.length === (vipsNode?.kind === 'map' ? vipsNode.entries.length : 0) &&
+      !hasErrors(report.diagnostics.slice(before)),
   };
-  const read = serviceKeys(name, context, stepsContext)(value, `service ${key.text}`, report);
+  const read = serviceKeys(name, context, stepsContext, answeredTypes(vips))(value, `service ${key.text}`, report);
   if (!read || !vipsNode) return undefined;
   if (vips.length === 0) return undefined;
-  checkPorts(vips, read.check, report);
-  checkLoad(value, vipsNode, read.check, report);
-  judgeFleetKeys(valueOf(value, 'check') ?? value, read.check, context);
+  const checked = vips.map((vip) => ({ vip, check: checkOf(vip, read.check, regions) }));
+  judgeChecks(value, vipsNode, checked, read.check, context);
+  checkTypes(vips, report);
   const ramp = valueOf(value, 'ramp');
   const weighsRegions = vips.some(({ region }) => (regions.get(region ?? '')?.minHealthy ?? 0) > 0);
   if (stepsContext.isSound) judgeWeights(read.steer, vips, weighsRegions, ramp && nodePlace(ramp), report);
   warnCommonAddress(vips, report);
+  warnIdleCheck(name, vips, valueOf(value, 'check'), report);
   warnOneCname(vips, read, valueOf(value, 'answers') ?? valueOf(value, 'steer'), report);
+  const rule = read.svcb;
+  const svcbNode = valueOf(value, 'svcb');
+  judgeInner(name, vips, svcbNode && nodePlace(svcbNode), report);
+  if (rule && svcbNode && vips.some((vip) => hasData(vip, 'cname'))) {
+    const message = `service ${name} has svcb, and its VIPs have a CNAME, which answers queries of every type`;
+    report.error('PH239', message, nodePlace(svcbNode), 'give the VIPs addresses, or write the records at the target');
+  }
+  const bound = vips.find(({ rrsets }) => rrsets?.some(({ type }) => type === TYPE.HTTPS || type === TYPE.SVCB));
+  if (rule && svcbNode && bound) {
+    const message = `service ${name} has svcb, and its VIP ${bound.name} has HTTPS or SVCB records`;
+    report.error('PH239', message, nodePlace(svcbNode), 'keep either svcb or the records of the VIPs');
+  }
+  const main = vips.some((vip) => hasData(vip, 'a')) ? 'a' : 'aaaa';
   return {
     owner,
     name,
     ttl: read.ttl,
-    vips: vips.map((vip) => ({ ...vip, check: read.check })),
+    vips: checked.map(({ vip: { own: _, ...vip }, check }) => ({
+      ...vip,
+      check,
+      svcb: rule && vip[main] && svcbRdata(rule, vip),
+    })),
     steps: read.steer,
     // `all` keeps every candidate (docs/steering.md#all), so the answer has all of them by default.
     answers: read.answers ?? (read.steer.some((step) => traitsOf(step).servesAll) ? MAX_VIPS : 1),
     whenAllDown: read.when_all_down,
+    ...(read.partial === 'serve_all' ? { partial: read.partial } : {}),
     rampMs: read.ramp,
     shed: read.shed,
     place: nodePlace(key),
   };
 }
 
-/** The reader of a service's keys. */
-function serviceKeys(name: string, context: ServiceContext, stepsContext: StepsContext) {
+/** A VIP's check: its own, else that of its region, else that of the service. None if it is a service. */
+function checkOf(
+  { own, region, inner }: Vip,
+  ofService: CheckSpec | undefined,
+  regions: ServiceContext['regions'],
+): CheckSpec | undefined {
+  if (inner) return undefined;
+  const check = own?.check ?? regions.get(region ?? '')?.check ?? ofService;
+  return check === 'none' ? undefined : check;
+}
+
+function judgeChecks(
+  service: YamlNode,
+  vipsNode: YamlNode,
+  vips: readonly CheckedVip[],
+  ofService: CheckSpec | undefined,
+  context: ServiceContext,
+): void {
+  const { report } = context;
+  const checks = new Set(vips.map(({ check }) => check));
+  checkPorts(vips, report);
+  checkEndpoints(vips, report);
+  checkLoad(service, vipsNode, checks, report);
+  for (const check of checks) {
+    const vip = vips.find((each) => each.check === check)?.vip;
+    const node = vip?.own?.node ?? (check === ofService ? (valueOf(service, 'check') ?? service) : undefined);
+    judgeFleetKeys(node || !vip ? nodePlace(node ?? service, 0, 1) : vip.place, check, context);
+  }
+}
+
+/**
+ * The types for which a static answer may be served: a VIP with an address, or a name, makes both families possible.
+ */
+function answeredTypes(vips: readonly Vip[]): readonly number[] {
+  const isBare = vips.every((vip) => !hasData(vip, 'a') && !hasData(vip, 'aaaa') && !hasData(vip, 'cname'));
+  return [...(isBare ? [] : [TYPE.A, TYPE.AAAA]), ...otherTypes({ vips })];
+}
+
+/** The reader of a service's keys. `types`: see `answeredTypes`. */
+function serviceKeys(name: string, context: ServiceContext, stepsContext: StepsContext, types: readonly number[]) {
   const { apex } = context;
   return map('service', {
     ttl: withDefault(serviceTtl, { minSeconds: context.defaultTtlSeconds, maxSeconds: context.defaultTtlSeconds }),
@@ -117,14 +193,32 @@ function serviceKeys(name: string, context: ServiceContext, stepsContext: StepsC
     vips: required(alreadyRead, 'such as vips: { seoul-a: { region: seoul, A: 203.0.113.10 } }'),
     steer: withDefault(steps(stepsContext), [...DEFAULT_STEPS]),
     answers: optional(answers),
-    when_all_down: withDefault(whenAllDown(apex), { kind: 'serve_all' }),
+    when_all_down: withDefault(whenAllDown(apex, types), { kind: 'serve_all' }),
+    partial: withDefault(choice(['serve_up', 'serve_all']), 'serve_up'),
     ramp: withDefault(duration({ maxMs: MAX_RAMP_MS }), 0),
     shed: optional(shed),
+    svcb: optional(svcb),
   });
 }
 
-/** The schema of `services`. Whether names of regions, checks and VIPs exist, only the reader knows. */
+/** The schema of `services`. */
 export function servicesSchema(): JsonSchema {
+  const whole = serviceSchema() as { readonly properties: { readonly vips: JsonSchema } };
+  const vips = anyOf(whole.properties.vips, SHARED_NAME);
+  const properties = { ...whole.properties, vips };
+  const used = {
+    ...whole,
+    properties: { use: SHARED_NAME, ...properties, vips: whole.properties.vips },
+    required: ['use'],
+  };
+  return openMap(anyOf({ ...whole, properties }, used, SHARED_NAME));
+}
+
+/**
+ * The schema of a service that uses no template. Whether names of regions, checks and VIPs exist, only the reader
+ * knows.
+ */
+export function serviceSchema(): JsonSchema {
   const empty: ServiceContext & StepsContext = {
     apex: ROOT,
     regions: new Map<string, never>(),
@@ -140,28 +234,34 @@ export function servicesSchema(): JsonSchema {
     addFile: () => undefined,
     vips: [],
   };
-  return openMap(schemaOf(serviceKeys('', empty, empty), 'services'));
+  return schemaOf(serviceKeys('', empty, empty, []), 'services');
 }
 
 /** The keys of a check that only a fleet uses. */
-function judgeFleetKeys(node: YamlNode, check: CheckSpec | undefined, context: ServiceContext): void {
+function judgeFleetKeys(place: Place, check: CheckSpec | undefined, context: ServiceContext): void {
   const { regions, brokenRegions, once, withoutFleet, report } = context;
   if (check?.fleet === undefined) return;
   // A check that only nodes of an unknown region probe would never be probed.
   const unknown = (check.fleet.from ?? []).filter((named) => !regions.has(named) && !brokenRegions.has(named));
   for (const named of unknown) {
     const message = `the check has "from: ${named}", which is an unknown region`;
-    once(`from ${named}`, 'PH236', message, nodePlace(node, 0, 1), nearestHint(named, regions.keys()));
+    once(`from ${named}`, 'PH236', message, place, nearestHint(named, regions.keys()));
   }
   if (unknown.length > 0 || withoutFleet === undefined || withoutFleet.has(check)) return;
   withoutFleet.add(check);
   const message = 'quorum, probers, from and view of the check have no effect: pharos.yaml has no fleet';
-  report.warning('PH237', message, nodePlace(node, 0, 1), 'add fleet to pharos.yaml, or remove these keys');
+  report.warning('PH237', message, place, 'add fleet to pharos.yaml, or remove these keys');
 }
 
 /** VIPs are read before the other keys. */
 const alreadyRead: Read<true> = described(
-  () => notEmpty(openMap(schemaOf(vipKeys('', anyRegion, ROOT), 'vips'), TARGET_NAME)),
+  () =>
+    notEmpty(
+      openMap(
+        schemaOf(vipKeys({ target: '', region: anyRegion, apex: ROOT, find: () => undefined }), 'vips'),
+        TARGET_NAME,
+      ),
+    ),
   (node: YamlNode) => (node.kind === 'broken' ? undefined : true),
 );
 const anyRegion = text();
@@ -195,7 +295,7 @@ const answers = scalar(
   { code: 'PH222', schema: anyOf({ const: 'all' }, { type: 'integer', minimum: 1, maximum: MAX_ANSWERS }) },
 );
 
-function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
+function readVips(service: string, node: YamlNode, context: ServiceContext): Vip[] | undefined {
   const { report } = context;
   const mistakes = report.diagnostics.length;
   if (node.kind === 'list') {
@@ -203,7 +303,7 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
     report.error('PH126', 'vips must be a map of names to VIPs, got a list', nodePlace(node, 0, 1), hint);
     return undefined;
   }
-  const vips = dictionary(({ key, value }) => readVip(key, value, context))(node, 'vips', report);
+  const vips = dictionary(({ key, value }) => readVip(service, key, value, context))(node, 'vips', report);
   if (!vips) return undefined;
   if (vips.length === 0 && report.diagnostics.length === mistakes) {
     report.error(
@@ -222,10 +322,11 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
     );
   }
   const [first] = vips;
-  const stranger = vips.find((vip) => (vip.cname === undefined) !== (first?.cname === undefined));
+  const isCname = (vip: Vip): boolean => hasData(vip, 'cname');
+  const stranger = first && vips.find((vip) => isCname(vip) !== isCname(first));
   if (first && stranger) {
-    const [has, hasNot] = stranger.cname ? [stranger, first] : [first, stranger];
-    const message = `${has.name} is a CNAME and ${hasNot.name} is an address`;
+    const [has, hasNot] = isCname(stranger) ? [stranger, first] : [first, stranger];
+    const message = `${has.name} is a CNAME and ${hasNot.name} is ${hasNot.a || hasNot.aaaa ? 'an address' : 'not'}`;
     report.error('PH203', message, stranger.place, 'either every VIP of a service has a CNAME, or none');
   }
   return vips;
@@ -263,21 +364,36 @@ function cname(apex: Name, code: string): Read<Name> {
   });
 }
 
+/** `target`: `www.example.com/seoul-a`. */
+type VipNames = {
+  readonly target: string;
+  readonly region: Read<string>;
+  readonly apex: Name;
+  readonly find: FindCheck;
+};
+
 /** The reader of a VIP's keys. */
-function vipKeys(vip: string, region: Read<string>, apex: Name) {
-  return map('vip', {
-    region: optional(region),
-    A: optional(oneAddress('IPv4', vip)),
-    AAAA: optional(oneAddress('IPv6', vip)),
-    CNAME: optional(cname(apex, 'PH202')),
-    weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: 'default 1; 0 for standby' }), 1),
-    capacity: withDefault(capacity, 1),
-    probe: optional(fromEnvironment(probe)),
-  });
+function vipKeys({ target, region, apex, find }: VipNames) {
+  const vip = target.slice(target.lastIndexOf('/') + 1);
+  return map(
+    'vip',
+    {
+      region: optional(region),
+      A: optional(oneAddress('IPv4', vip)),
+      AAAA: optional(oneAddress('IPv6', vip)),
+      CNAME: optional(cname(apex, 'PH202')),
+      weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: 'default 1; 0 for standby' }), 1),
+      capacity: withDefault(capacity, 1),
+      service: optional(text()),
+      probe: optional(fromEnvironment(probe)),
+      check: optional(checkOrNone(target, find)),
+    },
+    TYPE_KEYS,
+  );
 }
 
-function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip | undefined {
-  const { apex, regions, brokenRegions, once, report } = context;
+function readVip(service: string, key: YamlScalar, node: YamlNode, context: ServiceContext): Vip | undefined {
+  const { apex, regions, brokenRegions, checks, brokenChecks, once, report } = context;
   const usable = isTargetName(key, 'VIP', report);
   const bare = node.kind === 'scalar' ? parseAddress(node.text) : undefined;
   if (node.kind === 'scalar' && bare) {
@@ -294,17 +410,25 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     once(`region ${named}`, 'PH206', `unknown region "${named}"`, nodePlace(value), hint);
     return named; // kept, so that steps which name it are not reported too
   };
-  const read = vipKeys(key.text, region, apex)(node, `VIP ${key.text}`, report);
+  const find = findAmong(checks, brokenChecks, once);
+  const keys = vipKeys({ target: `${service}/${key.text}`, region, apex, find });
+  const read = keys(node, `VIP ${key.text}`, report);
   if (!read || !usable) return undefined;
   const has = (field: string): boolean => valueOf(node, field) !== undefined;
-  if (has('CNAME') && (has('A') || has('AAAA'))) {
-    const hint = 'A and AAAA publish an address, CNAME a name: keep one of them';
-    report.error('PH202', `VIP ${key.text} has a CNAME beside an address`, nodePlace(key), hint);
-  } else if (!has('CNAME') && !has('A') && !has('AAAA')) {
-    report.error('PH201', `VIP ${key.text} has no address`, nodePlace(key), 'add A, AAAA or CNAME');
+  if (read.service !== undefined) return readInner(key, node, read, context);
+  const hasAddress = has('A') || has('AAAA');
+  if (has('CNAME') && (hasAddress || hasRrsets(node))) {
+    const hint = 'a name with a CNAME has nothing else (RFC 2181 10.1): keep one of them';
+    const beside = hasAddress ? 'an address' : 'other records';
+    report.error('PH202', `VIP ${key.text} has a CNAME beside ${beside}`, nodePlace(key), hint);
+  } else if (!has('CNAME') && !hasAddress && !hasRrsets(node)) {
+    const hint = 'add A, AAAA, CNAME, records of another type, such as TXT, or service';
+    report.error('PH201', `VIP ${key.text} has no records`, nodePlace(key), hint);
   }
+  const rrsets = readRrsets(node, apex, report);
   const { region: inRegion, A: a, AAAA: aaaa, CNAME: target, weight, capacity: full } = read;
   const published = a ? formatAddress(a) : aaaa ? formatAddress(aaaa) : target && formatName(target);
+  const checkNode = valueOf(node, 'check');
   const at = read.probe && { ...read.probe, host: read.probe.host ?? published ?? '' };
   return {
     name: key.text,
@@ -312,11 +436,40 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     a,
     aaaa,
     cname: target,
+    rrsets,
     weight,
     capacity: full,
     probe: at,
+    own: read.check && checkNode && { check: read.check, node: checkNode },
     place: nodePlace(key),
   };
+}
+
+/** Keys that only VIPs with records have. */
+const KEYS_OF_RECORDS = ['A', 'AAAA', 'CNAME', 'check', 'probe', 'capacity'] as const;
+
+/** Reads a VIP that is a service. */
+function readInner(
+  key: YamlScalar,
+  node: YamlNode,
+  { region, weight, capacity: full }: { readonly region: string | undefined; readonly weight: number; readonly capacity: number }, // prettier-ignore
+  { apex, report, findService }: ServiceContext,
+): Vip | undefined {
+  const named = valueOf(node, 'service');
+  if (named?.kind !== 'scalar') return undefined;
+  const other = KEYS_OF_RECORDS.find((each) => valueOf(node, each) !== undefined);
+  if (other !== undefined || hasRrsets(node)) {
+    const isRecord = other === undefined || /^[A-Z]/.test(other);
+    const hint = isRecord ? 'make the records a VIP, or remove service' : `its VIPs have their own: remove ${other}`;
+    const message = `VIP ${key.text} is the service ${named.text}, and has ${isRecord ? 'records' : other}`;
+    report.error('PH253', message, nodePlace(key), hint);
+    return undefined;
+  }
+  const inner = findService?.(named);
+  if (!inner || isTooLarge(inner)) return undefined;
+  const rrsets = readRrsets(node, apex, report);
+  const none = { a: undefined, aaaa: undefined, cname: undefined, rrsets, probe: undefined, own: undefined };
+  return { name: key.text, region, weight, capacity: full, ...none, inner, place: nodePlace(key) };
 }
 
 type Probe = {
@@ -380,21 +533,39 @@ function warnOneCname(
   node: YamlNode | undefined,
   report: Report,
 ): void {
-  if (vip?.cname === undefined || !node) return;
+  if (!vip || !hasData(vip, 'cname') || !node) return;
   if (stated === 1 && !steer.some((step) => traitsOf(step).servesAll)) return;
   const message = 'an answer can have one CNAME: only the first VIP is served';
   report.warning('PH235', message, nodePlace(node, 0, 1), 'remove answers and all; the steps choose the first VIP');
 }
 
 /** Reports VIPs without a port for a tcp check: if the check has no port, each `probe` needs one. */
-function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: Report): void {
-  const portless = spec && checkWithoutPort(spec);
-  if (!portless) return;
-  for (const vip of vips) {
-    if (vip.probe?.port !== undefined) continue;
+function checkPorts(vips: readonly CheckedVip[], report: Report): void {
+  for (const { vip, check } of vips) {
+    const portless = check && checkWithoutPort(check);
+    if (!portless || vip.probe?.port !== undefined) continue;
     const message = `the check ${portless.name} has no port for ${vip.name}`;
     report.error('PH218', message, vip.place, 'add port: to the check, or probe: "10.1.0.10:443" to the VIP');
   }
+}
+
+/** Reports VIPs that have nothing for their check to connect to. */
+function checkEndpoints(vips: readonly CheckedVip[], report: Report): void {
+  for (const { vip, check } of vips) {
+    const { name, a, aaaa, cname, probe: at, place } = vip;
+    if (!check || a || aaaa || cname || (at !== undefined && at.host !== '')) continue;
+    const message = `the check ${check.name} has nothing to connect to: VIP ${name} has no address`;
+    report.error('PH247', message, place, 'add probe: "10.1.0.10:443" to the VIP, or an address');
+  }
+}
+
+/** Reports more types than steering has bits for. */
+function checkTypes(vips: readonly Vip[], report: Report): void {
+  const types = otherTypes({ vips });
+  const [first] = vips;
+  if (types.length <= MAX_OTHER_TYPES || !first) return;
+  const message = `the VIPs have ${types.length} types besides A, AAAA and CNAME; a service can have at most ${MAX_OTHER_TYPES}`;
+  report.error('PH248', message, first.place, 'write the records of some types under records');
 }
 
 /** The first tcp check without a port: the check itself, or one that it is made of. */
@@ -403,8 +574,11 @@ function checkWithoutPort(spec: CheckSpec): CheckSpec | undefined {
   return 'members' in spec ? spec.members.find((member) => checkWithoutPort(member)) : undefined;
 }
 
-/** `serve_all`, `none`, or a static answer: addresses, or a CNAME alone. */
-function whenAllDown(apex: Name): Read<WhenAllDown> {
+/**
+ * `serve_all`, `none`, or a static answer: addresses and records of other types, or a CNAME alone. `types`: see
+ * `answeredTypes`.
+ */
+function whenAllDown(apex: Name, types: readonly number[]): Read<WhenAllDown> {
   const hint = 'serve_all, none, { A: 192.0.2.99 } or { CNAME: sorry.example.net. }';
   const addresses = (family: 'IPv4' | 'IPv6'): Read<string[]> => {
     const read = list(address(family), { min: 1, max: MAX_VIPS });
@@ -414,11 +588,15 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
       return addresses && [...new Set(addresses.map((bytes) => formatAddress(bytes)))];
     });
   };
-  const readStatic = map('when_all_down', {
-    A: withDefault(addresses('IPv4'), []),
-    AAAA: withDefault(addresses('IPv6'), []),
-    CNAME: optional(cname(apex, 'PH216')),
-  });
+  const readStatic = map(
+    'when_all_down',
+    {
+      A: withDefault(addresses('IPv4'), []),
+      AAAA: withDefault(addresses('IPv6'), []),
+      CNAME: optional(cname(apex, 'PH216')),
+    },
+    TYPE_KEYS,
+  );
   const schema = (): JsonSchema =>
     anyOf({ enum: ['serve_all', 'none'] }, notEmpty(schemaOf(readStatic, 'when_all_down')));
   return described(schema, (node: YamlNode, name: string, report: Report): WhenAllDown | undefined => {
@@ -435,17 +613,26 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
     }
     const read = readStatic(node, name, report);
     if (!read) return undefined;
-    if (valueOf(node, 'CNAME') && (valueOf(node, 'A') ?? valueOf(node, 'AAAA'))) {
-      report.error('PH216', `${name} has a CNAME beside an address`, nodePlace(node, 0, 1), hint);
+    const hasAddress = (valueOf(node, 'A') ?? valueOf(node, 'AAAA')) !== undefined;
+    if (valueOf(node, 'CNAME') && (hasAddress || hasRrsets(node))) {
+      const beside = hasAddress ? 'an address' : 'other records';
+      report.error('PH216', `${name} has a CNAME beside ${beside}`, nodePlace(node, 0, 1), hint);
       return undefined;
     }
-    return { kind: 'static', a: read.A, aaaa: read.AAAA, cname: read.CNAME };
+    const rrsets = readRrsets(node, apex, report);
+    const own = [...(read.A.length > 0 ? [TYPE.A] : []), ...(read.AAAA.length > 0 ? [TYPE.AAAA] : [])];
+    const idle = [...own, ...(rrsets ?? []).map(({ type }) => type)].find((type) => !types.includes(type));
+    if (idle !== undefined) {
+      const message = `${name} has ${typeText(idle)} records, and no VIP has: they would never be served`;
+      report.error('PH216', message, nodePlace(node, 0, 1), 'give the VIPs such records, or write them under records');
+    }
+    return { kind: 'static', a: read.A, aaaa: read.AAAA, cname: read.CNAME, rrsets };
   });
 }
 
 /** Whether its answers can be CNAMEs: then its owner may have no other records (RFC 1034 3.6.2). */
 export function answersWithCname(service: ServiceModel): boolean {
-  if (service.vips.some((vip) => vip.cname)) return true;
+  if (service.vips.some((vip) => vip.cname ?? (vip.inner && answersWithCname(vip.inner)))) return true;
   return service.whenAllDown.kind === 'static' && service.whenAllDown.cname !== undefined;
 }
 
@@ -455,9 +642,23 @@ export function readServices(
   ownerOf: (key: YamlScalar) => Name | undefined,
   context: ServiceContext,
 ): ServiceModel[] {
-  const { report } = context;
+  const { report, templates = NO_SHARED } = context;
+  const tell = createTemplateReporter(report);
   const owners = new Map<string, YamlScalar>();
-  const read = dictionary((entry): ServiceModel | undefined => {
+  const known = new Map<YamlScalar, ServiceModel | undefined>();
+  // Those that are being read: each leads to the next.
+  const way: YamlScalar[] = [];
+  const readOnce = (entry: YamlEntry): ServiceModel | undefined => {
+    const { key } = entry;
+    if (known.has(key)) return known.get(key);
+    way.push(key);
+    const model = readOne(entry);
+    way.pop();
+    known.set(key, model);
+    return model;
+  };
+  const findService = serviceFinder(node, context, way, readOnce);
+  const readOne = (entry: YamlEntry): ServiceModel | undefined => {
     const owner = ownerOf(entry.key);
     const first = owner && owners.get(nameKey(owner));
     if (first) {
@@ -465,7 +666,14 @@ export function readServices(
       report.error('PH219', message, nodePlace(entry.key), 'make them one service');
     }
     if (owner && !first) owners.set(nameKey(owner), entry.key);
-    return owner && readService(owner, entry, context);
-  });
-  return read(node, 'services', report) ?? [];
+    if (!owner) return undefined;
+    const used = expandService(entry, { templates, report });
+    if (!used?.template)
+      return used && readService(owner, { ...entry, value: used.value }, { ...context, findService });
+    const own = createReport();
+    const model = readService(owner, { ...entry, value: used.value }, { ...context, findService, report: own });
+    tell(own.diagnostics, formatName(canonical(owner)), nodePlace(entry.key), used.template);
+    return model;
+  };
+  return dictionary(readOnce)(node, 'services', report) ?? [];
 }

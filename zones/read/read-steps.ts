@@ -34,7 +34,8 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
       return spec ? [{ spec, node: item }] : [];
     });
     // A mistake in a step may be the cause of mistakes in the chain.
-    const isSound = context.isSound !== false && !hasErrors(report.diagnostics.slice(before));
+    const isSound =
+      context.isSound !== false && written.length === items.length && !hasErrors(report.diagnostics.slice(before));
     if (isSound) {
       judgeSteps(written, context.vips, report);
       for (const { spec, node: item } of written) judgeStep(spec, item, report);

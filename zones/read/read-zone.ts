@@ -2,7 +2,14 @@
  * Reads one zone file (docs/configuration.md#zone-files) and the master files that it includes to a ZoneModel.
  */
 import { basename, dirname, resolve } from 'node:path';
-import { createReportOnce, reportOutside, type Place, type Report } from '../../config/diagnostics.ts';
+import {
+  createReport,
+  createReportOnce,
+  hasErrors,
+  reportOutside,
+  type Place,
+  type Report,
+} from '../../config/diagnostics.ts';
 import type { Environment } from '../../config/environment.ts';
 import {
   keysOf,
@@ -19,20 +26,33 @@ import {
 import { lookAt } from '../../config/folder.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { readYaml } from '../../config/parse-yaml.ts';
-import { CHECK_DEFINITIONS, checks } from '../../config/read-checks.ts';
+import { CHECK_DEFINITIONS, checks, findAmong } from '../../config/read-checks.ts';
 import { isOutside } from '../../config/read-file.ts';
-import { regions } from '../../config/read-regions.ts';
-import { described, like, schemaOf, type JsonSchema } from '../../config/schema.ts';
+import { regions, withChecks, withoutChecks, type WrittenRegion } from '../../config/read-regions.ts';
+import { ruleIsFor } from '../../config/read-updates.ts';
+import { described, like, schemaOf, SOME_TEXT, type JsonSchema } from '../../config/schema.ts';
 import type { Settings } from '../../config/settings.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { dnssec, signingOf } from '../../dnssec/read-signing.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
-import { formatName, NameError, nameKey, parseName, ROOT, type Name } from '../../wire/name.ts';
-import { TYPE } from '../../wire/types.ts';
+import { canonical, formatName, NameError, nameKey, parseName, ROOT, type Name } from '../../wire/name.ts';
+import { TYPE, typeText } from '../../wire/types.ts';
+import { journalPath, type DynamicRecords } from '../journal/journal-file.ts';
+import { reportBesideAliases, withAliases } from './alias-records.ts';
+import { mergeDynamic, readDynamic } from './dynamic-records.ts';
 import { tldKind } from './host-names.ts';
 import { judgeNames } from './judge-names.ts';
 import { readMasterFile } from './master-file.ts';
-import type { ServiceModel, ZoneModel } from './model.ts';
+import {
+  hasData,
+  otherTypes,
+  otherTypesOfVip,
+  type AliasAnswer,
+  type AliasModel,
+  type ServiceModel,
+  type ZoneModel,
+} from './model.ts';
+import { mapsSchema, readMaps } from './read-maps.ts';
 import {
   addNameServers,
   findAtApex,
@@ -47,8 +67,19 @@ import {
   type RecordsTarget,
   type SoaFields,
 } from './read-records.ts';
-import { answersWithCname, readServices, servicesSchema } from './read-service.ts';
-import { addFile, addRecord, createRecordStore, ownerOctets, ownerOf, type RecordStore } from './record-store.ts';
+import { answersWithCname, readServices, servicesSchema, type ServiceContext } from './read-service.ts';
+import { readTemplates, templatesSchema } from './read-templates.ts';
+import {
+  addFile,
+  addRecord,
+  createRecordStore,
+  ownerOctets,
+  ownerOf,
+  recordType,
+  type RecordStore,
+} from './record-store.ts';
+import { NO_SHARED, withOwn } from './shared-names.ts';
+import { NO_PARTS, type SharedParts } from './shared-parts.ts';
 import { whereWritten } from './validate-report.ts';
 import { validateZone } from './validate.ts';
 
@@ -62,11 +93,21 @@ export type ReadZoneInput = {
   readonly env: Environment;
   readonly report: Report;
   readonly isCountry?: IsCountry;
+  /** The maps of pharos.yaml. */
+  readonly shared?: SharedParts | undefined;
+  /** Whether an update that is not in force yet must be valid. Otherwise an invalid one is dropped. */
+  readonly judgesUpdate?: boolean;
 };
 
 export type ReadZone = ZoneModel & {
   /** Where the apex is stated. */
   readonly place: Place;
+  /**
+   * Reads the zone's dynamic records again, but not its files, and puts these answers of its aliases into it.
+   * Undefined:
+   * `updates` has no rule for the zone, and it has no aliases.
+   */
+  readonly again?: ((answers: readonly AliasAnswer[] | undefined, report: Report) => ReadZone) | undefined;
   /** Warns of names that are probably not intended. `apexes` has the keys (`nameKey`) of all zones' apexes. */
   readonly judge: (apexes: ReadonlySet<string>) => void;
 };
@@ -84,7 +125,7 @@ const apexName: Read<Name> = scalar(
       throw error;
     }
   },
-  { code: 'PH100', hint: 'such as zone: example.com' },
+  { code: 'PH100', hint: 'such as zone: example.com', schema: SOME_TEXT },
 );
 
 /** Returns the node itself, for keys that are read after the others. */
@@ -101,6 +142,8 @@ function zoneKeys(apex: Name | undefined, isCountry: IsCountry, shared: Settings
     include: withDefault(list(includePath, { min: 1, hint: 'such as [bulk.db]' }), []),
     regions: withDefault(regions(isCountry), new Map()),
     checks: withDefault(checks(shared), new Map()),
+    maps: optional(described(mapsSchema, (given: YamlNode) => later(given))),
+    templates: optional(described(templatesSchema, (given: YamlNode) => later(given))),
     services: optional(described(servicesSchema, (given: YamlNode) => later(given))),
     dnssec: withDefault(dnssec, false),
   });
@@ -136,7 +179,8 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
   }
 
   const store = createRecordStore();
-  const target = { apex, store, file: addFile(store, file), defaultTtlSeconds: read.ttl, report };
+  const aliases: AliasModel[] = [];
+  const target = { apex, store, file: addFile(store, file), defaultTtlSeconds: read.ttl, aliases, report };
   if (read.records) readRecords(read.records, target);
   const files = new Set([file]);
   for (const { path, place } of read.include) {
@@ -146,57 +190,154 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
   if (read.nameservers) addNameServers(read.nameservers, target);
   const autoSerial = addSoa(read.soa, read.nameservers?.[0]?.name, valueOf(node, 'soa') ?? zoneNode, target);
 
-  warnShadowed('region', read.regions, settings.regions, valueOf(node, 'regions'), report);
-  warnShadowed('check', read.checks, settings.checks, valueOf(node, 'checks'), report);
-  const services = read.services
-    ? readServices(read.services, (key) => readOwner(key, apex, report), {
-        apex,
-        regions: new Map([...settings.regions, ...read.regions]),
-        checks: new Map([...settings.checks, ...read.checks]),
-        brokenChecks: new Set([...keysOf(valueOf(node, 'checks')), ...(settings.misread?.checks ?? [])]),
-        brokenRegions: new Set([...keysOf(valueOf(node, 'regions')), ...(settings.misread?.regions ?? [])]),
-        once: createReportOnce(report),
-        defaultTtlSeconds: read.ttl,
-        folder,
-        below,
-        isCountry,
-        report,
-        addFile: (path) => files.add(path),
-        hasBeacon: settings.beacon !== undefined,
-        withoutFleet: settings.fleet ? undefined : new Set(),
-      })
-    : [];
-  reportCnameBesideData(services, store, report);
+  const services = servicesOf(read, node, apex, input, files);
+  reportBesideServices(services, store, report);
+  reportBesideAliases(aliases, services, store, report);
   const signing = read.dnssec
     ? signingOf(read.dnssec, { apex, stateDir: settings.stateDir, folder, report })
     : undefined;
   // A new key file changes the folder.
   if (signing) for (const path of [signing.rule.keys, ...signing.keys.map((key) => key.file)]) files.add(path);
   const place = nodePlace(zoneNode);
-  const isReported = valueOf(node, 'nameservers') !== undefined;
-  const zone = validateZone({
-    apex,
-    store,
-    serviceOwners: services,
-    report: isReported ? withoutLack(report) : report,
-    place,
-    isSigned: signing !== undefined,
-  });
-  return {
+  const summary = {
     file,
     apex,
-    records: store,
-    owners: zone.table,
     autoSerial,
     services,
     signing,
-    regions: read.regions,
-    files: [...files],
     place,
+    aliases: aliases.length > 0 ? aliases : undefined,
+  };
+  const stated: StatedZone = {
+    ...{ summary: { ...summary, regions: withoutChecks(read.regions), files: [...files] }, store, madeFrom },
+    ...{ stateDir: settings.stateDir, hasNameServers: valueOf(node, 'nameservers') !== undefined },
+    isUpdated: settings.updates?.some((rule) => ruleIsFor(rule, apex)) ?? false,
+  };
+  // Mistakes in records are reported once the answers of aliases are among them.
+  return finish(stated, undefined, aliases.length > 0 ? quiet() : report, input.judgesUpdate === true);
+}
+
+/** A zone as its files state it. */
+type StatedZone = {
+  readonly summary: Omit<ReadZone, 'records' | 'again' | 'judge'>;
+  readonly store: RecordStore;
+  /** Rows from here on come from `nameservers` and `soa`. */
+  readonly madeFrom: number;
+  readonly stateDir: string;
+  readonly hasNameServers: boolean;
+  readonly isUpdated: boolean;
+};
+
+/** Adds the answers of aliases and the dynamic records, and checks the records. */
+function finish(
+  stated: StatedZone,
+  answers: readonly AliasAnswer[] | undefined,
+  report: Report,
+  judgesUpdate: boolean,
+): ReadZone {
+  const { summary, stateDir, isUpdated } = stated;
+  const { apex, place, aliases = [] } = summary;
+  const store = answers ? withAliases(stated.store, aliases, answers) : stated.store;
+  const journal = isUpdated ? readDynamic(apex, stateDir, place, report) : undefined;
+  const finished = (records: DynamicRecords | undefined, to: Report): ReadZone => ({
+    ...finishWith({ ...stated, store }, records, to),
+    resolved: answers,
+    again:
+      isUpdated || aliases.length > 0 ? (again, reportAgain) => finish(stated, again, reportAgain, true) : undefined,
+  });
+  if (journal?.tail === undefined || judgesUpdate) return finished(journal, report);
+  const { before } = journal.tail;
+  const isValid = (records: DynamicRecords): boolean => {
+    const trial = createReport();
+    finished(records, trial);
+    return !hasErrors(trial.diagnostics);
+  };
+  if (isValid(journal) || !isValid(before)) return finished(journal, report);
+  // A crash came between the journal and the compile step, so nobody was told that the update is done.
+  const message = `the last update of ${formatName(apex)} is not valid and was never answered: it is dropped`;
+  report.warning('PH428', message, place, journalPath(stateDir, apex));
+  return finished(before, report);
+}
+
+function finishWith(
+  { summary, store, madeFrom, stateDir, hasNameServers, isUpdated }: StatedZone,
+  journal: DynamicRecords | undefined,
+  report: Report,
+): ReadZone {
+  const { apex, services, place, autoSerial, signing, aliases = [] } = summary;
+  const merging = { apex, stateDir, services: [...services, ...aliases], madeFrom, place, autoSerial, report };
+  const dynamic = journal ? mergeDynamic(store, journal, merging) : { store, madeFrom, sets: [] };
+  const zone = validateZone({
+    ...{ apex, place, report: hasNameServers ? withoutLack(report) : report },
+    store: dynamic.store,
+    serviceOwners: services,
+    aliasOwners: aliases,
+    isSigned: signing !== undefined,
+  });
+  return {
+    ...summary,
+    records: dynamic.store,
+    ...{ dynamic: isUpdated ? dynamic.sets : undefined, updatedSerial: journal?.serial, isUpdated },
+    written: dynamic.store === store ? undefined : store,
+    owners: zone.table,
     judge: (apexes) => {
-      judgeNames({ zone, services, madeFrom, apexes });
+      judgeNames({ zone, services, aliases, madeFrom: dynamic.madeFrom, apexes });
     },
   };
+}
+
+/** What services may refer to by name. A region or check of the zone replaces the shared one of the same name. */
+function namesFor(
+  node: YamlNode,
+  own: { readonly regions: ReadonlyMap<string, WrittenRegion>; readonly checks: Settings['checks'] },
+  settings: Settings,
+  report: Report,
+): Pick<ServiceContext, 'regions' | 'checks' | 'brokenRegions' | 'brokenChecks' | 'once'> {
+  const checks = new Map([...settings.checks, ...own.checks]);
+  const broken = (key: 'regions' | 'checks'): Set<string> =>
+    new Set([...keysOf(valueOf(node, key)), ...(settings.misread?.[key] ?? [])]);
+  const [brokenChecks, brokenRegions] = [broken('checks'), broken('regions')];
+  const once = createReportOnce(report);
+  const regions = withChecks(own.regions, findAmong(checks, brokenChecks, once), report);
+  return { regions: new Map([...settings.regions, ...regions]), checks, brokenRegions, brokenChecks, once };
+}
+
+/**
+ * Reads the services, with the regions, checks, maps and templates that they may name. Adds the files that they name to
+ * `files`.
+ */
+function servicesOf(
+  read: NonNullable<ReturnType<ReturnType<typeof zoneKeys>>>,
+  node: YamlNode,
+  apex: Name,
+  { file, settings, report, isCountry, shared = NO_PARTS }: ReadZoneInput,
+  files: Set<string>,
+): ServiceModel[] {
+  const folder = dirname(file);
+  warnShadowed('region', read.regions, settings.regions, valueOf(node, 'regions'), report);
+  warnShadowed('check', read.checks, settings.checks, valueOf(node, 'checks'), report);
+  const named = namesFor(node, read, settings, report);
+  const zone = formatName(canonical(apex));
+  const ownMaps = read.maps ? readMaps(read.maps, { zone, ...named, isCountry, report }) : NO_SHARED;
+  warnShadowed('map', ownMaps.parts, shared.maps.parts, read.maps, report);
+  const context: ServiceContext = {
+    apex,
+    ...named,
+    maps: withOwn(shared.maps, ownMaps, read.maps),
+    defaultTtlSeconds: read.ttl,
+    folder,
+    below: settings.files === 'anywhere' ? undefined : folder,
+    isCountry,
+    report,
+    addFile: (path) => files.add(path),
+    hasBeacon: settings.beacon !== undefined,
+    withoutFleet: settings.fleet ? undefined : new Set(),
+  };
+  const own = read.templates ? readTemplates(read.templates, context) : NO_SHARED;
+  warnShadowed('template', own.parts, shared.templates.parts, read.templates, report);
+  const templates = withOwn(shared.templates, own, read.templates);
+  const ownerOf = (key: YamlScalar): Name | undefined => readOwner(key, apex, report);
+  return read.services ? readServices(read.services, ownerOf, { ...context, templates }) : [];
 }
 
 /**
@@ -302,7 +443,7 @@ function hostmaster(apex: Name): Name {
 }
 
 function warnShadowed(
-  what: 'region' | 'check',
+  what: 'region' | 'check' | 'map' | 'template',
   own: ReadonlyMap<string, unknown>,
   shared: ReadonlyMap<string, unknown>,
   node: YamlNode | undefined,
@@ -315,9 +456,16 @@ function warnShadowed(
   }
 }
 
-/** RFC 1034 3.6.2, for services with CNAMEs: validation sees services as owners of addresses. */
-function reportCnameBesideData(services: readonly ServiceModel[], store: RecordStore, report: Report): void {
-  const byOwner = new Map(services.filter(answersWithCname).map((service) => [nameKey(service.owner), service]));
+/**
+ * Reports records at a service that it cannot have: any beside a CNAME (RFC 1034 3.6.2), which validation does not see,
+ * HTTPS or SVCB beside those that the service makes, and types that its VIPs have.
+ */
+function reportBesideServices(services: readonly ServiceModel[], store: RecordStore, report: Report): void {
+  const byOwner = new Map(
+    services
+      .filter((service) => answersWithCname(service) || makesSvcb(service) || otherTypes(service).length > 0)
+      .map((service) => [nameKey(service.owner), service]),
+  );
   if (byOwner.size === 0) return;
   const lengths = new Set([...byOwner.values()].map(({ owner }) => owner.length));
   for (let row = 0; row < store.count; row++) {
@@ -325,13 +473,26 @@ function reportCnameBesideData(services: readonly ServiceModel[], store: RecordS
     const key = nameKey(ownerOf(store, row));
     const service = byOwner.get(key);
     if (!service) continue;
+    const isCname = answersWithCname(service);
+    const type = recordType(store, row);
+    const vip = service.vips.find((each) => otherTypesOfVip(each).includes(type));
+    const isMade = (type === TYPE.HTTPS || type === TYPE.SVCB) && makesSvcb(service);
+    if (!isCname && !isMade && !vip) continue;
     byOwner.delete(key);
-    const message = `the service ${service.name} answers with a CNAME, and there are records beside it`;
-    report.error(
-      'PH223',
-      message,
-      service.place,
-      `remove the records (${whereWritten(store, row)}), or steer addresses`,
-    );
+    const where = whereWritten(store, row);
+    if (isCname) {
+      const message = `the service ${service.name} answers with a CNAME, and there are records beside it`;
+      report.error('PH223', message, service.place, `remove the records (${where}), or steer addresses`);
+    } else if (vip) {
+      const message = `VIP ${vip.name} has ${typeText(type)} records, and there are static ${typeText(type)} records of ${service.name} (${where})`;
+      report.error('PH249', message, vip.place, 'keep one of the two');
+    } else {
+      const message = `the service ${service.name} has svcb, and there are static HTTPS or SVCB records at its name`;
+      report.error('PH239', message, service.place, `remove the records (${where}), or svcb`);
+    }
   }
+}
+
+function makesSvcb({ vips }: ServiceModel): boolean {
+  return vips.some((vip) => hasData(vip, 'svcb'));
 }

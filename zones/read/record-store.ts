@@ -80,7 +80,7 @@ export function addRow(
   line: number,
 ): void {
   const row = store.count;
-  if (row === store.type.length) growRows(store, row * 2);
+  if (row === store.type.length) resizeRows(store, row * 2);
   store.ownerAt[row] = ownerAt;
   store.ownerOctets[row] = ownerOctets;
   store.type[row] = type;
@@ -100,6 +100,12 @@ export function roomFor(store: RecordStore, octets: number): Uint8Array {
   wider.set(bytes.subarray(0, used));
   store.bytes = wider;
   return wider;
+}
+
+/** Gives back the room for further records, half of the memory. Records can still be added. */
+export function trimStore(store: RecordStore): void {
+  resizeRows(store, Math.max(1, store.count));
+  store.bytes = store.bytes.slice(0, store.used);
 }
 
 /** Whether the name at `bytes[from...]` is byte for byte the owner of the last record. */
@@ -163,20 +169,20 @@ function append(store: RecordStore, bytes: Uint8Array): number {
   return at;
 }
 
-function growRows(store: RecordStore, rows: number): void {
-  const wider = <T extends Uint8Array | Uint16Array | Uint32Array>(make: new (rows: number) => T, old: T): T => {
+function resizeRows(store: RecordStore, rows: number): void {
+  const resized = <T extends Uint8Array | Uint16Array | Uint32Array>(make: new (rows: number) => T, old: T): T => {
     const out = new make(rows);
-    out.set(old);
+    out.set(old.subarray(0, rows));
     return out;
   };
-  store.ownerAt = wider(Uint32Array, store.ownerAt);
-  store.ownerOctets = wider(Uint8Array, store.ownerOctets);
-  store.type = wider(Uint16Array, store.type);
-  store.ttlSeconds = wider(Uint32Array, store.ttlSeconds);
-  store.rdataAt = wider(Uint32Array, store.rdataAt);
-  store.rdataOctets = wider(Uint16Array, store.rdataOctets);
-  store.file = wider(Uint16Array, store.file);
-  store.line = wider(Uint32Array, store.line);
+  store.ownerAt = resized(Uint32Array, store.ownerAt);
+  store.ownerOctets = resized(Uint8Array, store.ownerOctets);
+  store.type = resized(Uint16Array, store.type);
+  store.ttlSeconds = resized(Uint32Array, store.ttlSeconds);
+  store.rdataAt = resized(Uint32Array, store.rdataAt);
+  store.rdataOctets = resized(Uint16Array, store.rdataOctets);
+  store.file = resized(Uint16Array, store.file);
+  store.line = resized(Uint32Array, store.line);
 }
 
 /** The row of the SOA record, or -1. */
@@ -185,7 +191,10 @@ export function findSoaRow(store: RecordStore): number {
   return -1;
 }
 
-/** The TTL of negative answers, by the row of the SOA (-1: 0): the lesser of its TTL and its MINIMUM (RFC 2308 3, RFC 9077 3). */
+/**
+ * The TTL of negative answers, by the row of the SOA (-1: 0): the lesser of its TTL and its MINIMUM (RFC 2308 3, RFC
+ * 9077 3).
+ */
 export function negativeTtl(store: RecordStore, row: number): number {
   return row < 0 ? 0 : Math.min(recordTtl(store, row), soaMinimum(rdataOf(store, row)));
 }

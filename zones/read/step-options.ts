@@ -2,7 +2,7 @@
  * Reads the options of each kind of step.
  */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { createReportOnce, reportOutside, type Report, type ReportOnce } from '../../config/diagnostics.ts';
 import {
   boolean,
@@ -24,13 +24,15 @@ import { MAX_BIAS, MAX_DISTANCE_KM } from '../../config/limits.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { isOutside } from '../../config/read-file.ts';
-import { anyOf, like, schemaOf, type JsonSchema } from '../../config/schema.ts';
+import { anyOf, described, like, oneOrMore, schemaOf, type JsonSchema } from '../../config/schema.ts';
 import { nodePlace, type YamlMap, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import type { FailoverStep } from '../../steering/failover-step.ts';
 import { NO_TABLE } from '../../steering/latency-step.ts';
 import type { StepKind, StepSpec } from '../../steering/steps.ts';
 import type { JudgedVip } from './judge-steps.ts';
-import { readGeoMap, warnFence } from './read-geo-map.ts';
+import { readGeoMap, warnFence, type GeoTarget } from './read-geo-map.ts';
+import { ttl } from './read-records.ts';
+import { findShared, nameOfShared, NO_SHARED, SHARED_NAME, type SharedMaps } from './shared-names.ts';
 
 /** The names that steps may refer to, and the destinations of their results. */
 export type StepsContext = {
@@ -52,6 +54,8 @@ export type StepsContext = {
   readonly addFile: (path: string) => void;
   /** Whether browsers measure latency: then `latency` needs no table. */
   readonly hasBeacon?: boolean;
+  /** The maps of pharos.yaml and of the zone. */
+  readonly maps?: SharedMaps | undefined;
 };
 
 /** How to read steps of one kind. */
@@ -65,7 +69,7 @@ type StepReader<K extends StepKind> = {
 };
 
 const READERS: { readonly [K in StepKind]: StepReader<K> } = {
-  geo: { takes: 'a value', read: readGeo, judge: warnFence },
+  geo: { takes: 'a value', read: readGeo, judge: judgeGeo },
   nearest: { takes: { example: '{ within: 300km }' }, read: readNearest },
   latency: { takes: { example: '{ table: rtt.csv }' }, read: readLatency },
   failover: { takes: 'a value', read: readFailover },
@@ -107,19 +111,41 @@ export function judgeStep<K extends StepKind>(step: StepSpec<K>, node: YamlNode,
 }
 
 function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepSpec<'geo'> | undefined {
-  const { report, isCountry } = context;
+  const own = valueOf(options, at.text);
+  const name = own?.kind === 'scalar' ? nameOfShared(own) : undefined;
+  if (own?.kind === 'scalar' && name !== undefined) {
+    const [other] = without(options, at.text).entries;
+    if (!other) return findShared('map', own, name, context.maps ?? NO_SHARED, context);
+    const message = `geo takes the map ${own.text} as it is, without other keys`;
+    context.report.error('PH240', message, nodePlace(other.key), 'write the key in the map, or write a map of its own');
+    return undefined;
+  }
+  if (own?.kind === 'scalar' && context.maps?.parts.has(own.text) === true) {
+    const message = 'geo needs $ before the name of a shared map';
+    context.report.error('PH212', message, nodePlace(own), `write $${own.text}`);
+    return undefined;
+  }
+  return readGeoBody(at, options, regionName(context), context);
+}
+
+/** Reads the keys of a `geo` step or of a shared map, whose name is at `at`. */
+export function readGeoBody(
+  at: YamlScalar,
+  options: YamlMap,
+  region: Read<string>,
+  { report, isCountry }: Pick<StepsContext, 'report' | 'isCountry'>,
+): StepSpec<'geo'> | undefined {
   const fenceNode = valueOf(options, 'fence');
   const fence = fenceNode ? (boolean()(fenceNode, 'fence', report) ?? false) : false;
   const entries = without(options, 'fence').entries;
   const own = entries.find(({ key }) => key === at);
   if (entries.length === 0 || own) {
-    const hint = 'such as geo: { KR: seoul, default: [virginia, seoul] }';
+    const hint = 'such as geo: { KR: seoul, default: [virginia, seoul] }, or geo: $name for one of maps';
     report.error('PH212', 'geo needs a map of places to regions', nodePlace(own?.value ?? at), hint);
     return undefined;
   }
-  const readRegions = (node: YamlNode, name: string): string[] | undefined =>
-    onceEach(list(regionName(context), { min: 1, hint: 'a region, or a list of them' }))(node, name, report);
-  const geoMap = readGeoMap(entries, readRegions, isCountry, report);
+  const target = geoTarget(region);
+  const geoMap = readGeoMap(entries, (node, name) => target(node, name, report), isCountry, report);
   // A default with invalid regions counts as written.
   if (!entries.some(({ key }) => key.text === 'default')) {
     const hint =
@@ -127,6 +153,43 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
     report.warning('PH214', 'geo has no default', nodePlace(at), hint);
   }
   return { kind: 'geo', map: geoMap, fence };
+}
+
+/** A shared map is judged once, where it is stated. */
+function judgeGeo(step: StepSpec<'geo'>, node: YamlNode, report: Report): void {
+  if (!step.shared) warnFence(step, node, report);
+}
+
+/**
+ * A region, a list of them, `none` or an empty list, or a map of these and a TTL. A region called `none` is in a list.
+ */
+function geoTarget(region: Read<string>): Read<GeoTarget> {
+  const names = onceEach(list(region, { min: 1, hint: 'a region, a list of them, or none' }));
+  const isNone = (node: YamlNode): boolean =>
+    (node.kind === 'scalar' && node.text === 'none') || (node.kind === 'list' && node.items.length === 0);
+  const places: Read<string[]> = described(
+    () => oneOrMore(schemaOf(region, 'geo'), 0, Infinity),
+    (node: YamlNode, name: string, report: Report) => (isNone(node) ? [] : names(node, name, report)),
+  );
+  const withTtl = map('key of geo', { to: required(places, 'such as { to: seoul, ttl: 10 }'), ttl: optional(ttl) });
+  return described(
+    () => anyOf(schemaOf(places, 'geo'), schemaOf(withTtl, 'geo')),
+    (node: YamlNode, name: string, report: Report): GeoTarget | undefined => {
+      if (node.kind !== 'map') {
+        const found = places(node, name, report);
+        return found && { regions: found };
+      }
+      const read = withTtl(node, name, report);
+      if (!read) return undefined;
+      const ttlNode = valueOf(node, 'ttl');
+      const to = valueOf(node, 'to');
+      if (ttlNode && to && isNone(to)) {
+        const message = `${name} has no answer (none), so its ttl has no effect`;
+        report.error('PH229', message, nodePlace(ttlNode), 'remove it: the negative TTL of the SOA applies');
+      }
+      return { regions: read.to, ...(read.ttl === undefined ? {} : { ttlSeconds: read.ttl }) };
+    },
+  );
 }
 
 function readNearest(at: YamlScalar, options: YamlMap, context: StepsContext): StepSpec<'nearest'> | undefined {
@@ -254,15 +317,29 @@ function onceEach<T>(read: Read<T>): Read<T> {
   });
 }
 
+function geoSchemas(context: StepsContext): { readonly [K in 'regions' | 'fence' | 'geo']: JsonSchema } {
+  const regions = schemaOf(geoTarget(regionName(context)), 'geo');
+  const fence = schemaOf(boolean(), 'fence');
+  return {
+    regions,
+    fence,
+    geo: { type: 'object', minProperties: 1, properties: { fence }, additionalProperties: regions },
+  };
+}
+
+/** The schema of a shared map. */
+export function geoSchema(context: StepsContext): JsonSchema {
+  return geoSchemas(context).geo;
+}
+
 /** The schema of a step: its name alone, or a map with its options below the name or beside it. */
 export function stepSchema(context: StepsContext): JsonSchema {
-  const regions = schemaOf(list(regionName(context), { min: 1 }), 'geo');
-  const fence = schemaOf(boolean(), 'fence');
-  const geo = { type: 'object', minProperties: 1, properties: { fence }, additionalProperties: regions };
+  const { regions, fence, geo } = geoSchemas(context);
   const nothing = { type: ['object', 'null'], properties: {}, additionalProperties: false };
   return anyOf(
     { enum: ['weighted', 'all', 'nearest', 'sticky', 'latency'] satisfies StepKind[] },
     { type: 'object', properties: { geo, fence }, required: ['geo'], additionalProperties: regions },
+    { type: 'object', ...only({ geo: SHARED_NAME }), required: ['geo'] },
     withOptions('nearest', schemaOf(nearestKeys(context), 'nearest')),
     // With a beacon it needs no table, and the table may be beside its name.
     withOptions('latency', schemaOf(latencyKeys({ ...context, hasBeacon: true }), 'latency')),
@@ -285,9 +362,12 @@ function only(properties: Readonly<Record<string, JsonSchema>>): object {
 /** Returns the absolute path of a table. Returns undefined and reports if the file does not exist. */
 function findTable(written: string, options: YamlMap, context: StepsContext): string | undefined {
   const { folder, below, report, addFile } = context;
-  const path = resolve(folder, written);
-  const place = nodePlace(valueOf(options, 'table') ?? options);
-  if (isOutside(path, below)) {
+  const node = valueOf(options, 'table') ?? options;
+  // A template of pharos.yaml names files relative to pharos.yaml, and any of them.
+  const own = dirname(node.file.path);
+  const path = resolve(own, written);
+  const place = nodePlace(node);
+  if (own === folder && isOutside(path, below)) {
     reportOutside(written, place, folder, report);
     return undefined;
   }

@@ -12,6 +12,7 @@ import { get8 } from '../../wire/octets.ts';
 import { BESIDE_CNAME } from '../../wire/rdata/table.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE, isMetaType, typeText } from '../../wire/types.ts';
+import type { VipModel } from './model.ts';
 import {
   type NameTable,
   createNameTable,
@@ -34,10 +35,19 @@ import {
 import { type Findings, createFindings } from './validate-report.ts';
 import { checkSets } from './validate-sets.ts';
 
+/** `vips`: undefined: they have addresses. */
+type SteeredOwner = {
+  readonly owner: Name;
+  readonly place: Place;
+  readonly vips?: readonly Pick<VipModel, 'a' | 'aaaa' | 'cname'>[];
+};
+
 export type ZoneInput = {
   readonly apex: Name;
   readonly store: RecordStore;
-  readonly serviceOwners: readonly { readonly owner: Name; readonly place: Place }[];
+  readonly serviceOwners: readonly SteeredOwner[];
+  /** The owners of aliases, whose addresses may be among the records already. */
+  readonly aliasOwners?: readonly SteeredOwner[];
   readonly report: Report;
   /** The place of mistakes that concern the whole zone; by default the start of its first file. */
   readonly place?: Place;
@@ -170,8 +180,12 @@ function checkSignatures(store: RecordStore, findings: Findings, isSigned: boole
 }
 
 /** A service's owner may have no static records of the types that the service steers. */
-function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZone): void {
-  for (const { owner, place } of serviceOwners) {
+function checkServices({ serviceOwners, aliasOwners = [], apex, table, has, findings }: ValidatedZone): void {
+  for (const { owner } of aliasOwners) {
+    const node = findName(table, owner);
+    if (node >= 0) has[node] = bitsOf(has, node) | NODE_HAS.service;
+  }
+  for (const { owner, place, vips } of serviceOwners) {
     if (!isWithin(owner, apex)) {
       const message = `service ${formatName(owner)} is not in the zone ${formatName(apex)}`;
       findings.place('error', 'PH346', place, message, 'define it in the zone that its name belongs to');
@@ -179,7 +193,9 @@ function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZ
     const node = findName(table, owner);
     if (node < 0) continue;
     has[node] = bitsOf(has, node) | NODE_HAS.service;
-    if ((bitsOf(has, node) & (NODE_HAS.address | NODE_HAS.cname)) === 0) continue;
+    // A service of other types alone leaves the addresses of its name to static records.
+    const isBare = vips?.every(({ a, aaaa, cname }) => !a && !aaaa && !cname) === true;
+    if ((bitsOf(has, node) & (isBare ? NODE_HAS.cname : NODE_HAS.address | NODE_HAS.cname)) === 0) continue;
     const message = `service ${formatName(owner)} also has static A, AAAA or CNAME records, from ${findings.where(firstRowOf(table, node))} on`;
     findings.place('error', 'PH347', place, message, 'keep either the service or the records');
   }
@@ -246,8 +262,9 @@ function checkTargets(zone: ValidatedZone): void {
   }
 }
 
-function isServiceOwner({ serviceOwners }: ValidatedZone, name: Name): boolean {
-  return serviceOwners.some(({ owner }) => owner.length === name.length && isWithin(owner, name));
+function isServiceOwner({ serviceOwners, aliasOwners = [] }: ValidatedZone, name: Name): boolean {
+  const isOwner = ({ owner }: SteeredOwner): boolean => owner.length === name.length && isWithin(owner, name);
+  return serviceOwners.some(isOwner) || aliasOwners.some(isOwner);
 }
 
 /** Whether a wildcard above `name` would answer for it. */
@@ -261,7 +278,7 @@ function wildcardHasAddress({ table, has }: ValidatedZone, name: Name): boolean 
 
 /** Reports data that no query reaches or that RFC 6672 forbids: at and below delegations, below a DNAME. */
 function checkHidden(zone: ValidatedZone): void {
-  const { store, table, has, apexNode, findings, serviceOwners } = zone;
+  const { store, table, has, apexNode, findings, serviceOwners, aliasOwners = [] } = zone;
   if (!zone.hasCuts && !zone.hasDnames) return;
   const hiders = new Int32Array(table.count);
   for (let node = 0; node < table.count; node++) {
@@ -287,14 +304,18 @@ function checkHidden(zone: ValidatedZone): void {
       findings.row('warning', 'PH355', row, message, 'it belongs to the delegated zone');
     }
   }
-  for (const { owner, place } of serviceOwners) {
+  const steered = [
+    ...serviceOwners.map((each) => ({ ...each, what: 'service' })),
+    ...aliasOwners.map((each) => ({ ...each, what: 'ALIAS' })),
+  ];
+  for (const { owner, place, what } of steered) {
     const node = findName(table, owner);
     const atCut = node >= 0 && node !== apexNode && (bitsOf(has, node) & NODE_HAS.ns) !== 0;
     const hider = atCut ? node : hiderOf(zone, owner, 0, owner.length);
     if (hider < 0) continue;
     const above = findings.ownerText(firstRowOf(table, hider));
-    const message = `service ${formatName(owner)} is at or below ${above}, which has NS or DNAME records: Pharos never answers with it`;
-    findings.place('error', 'PH356', place, message, 'remove the delegation or the service');
+    const message = `${what} ${formatName(owner)} is at or below ${above}, which has NS or DNAME records: Pharos never answers with it`;
+    findings.place('error', 'PH356', place, message, `remove the delegation or the ${what}`);
   }
 }
 

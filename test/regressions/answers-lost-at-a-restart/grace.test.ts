@@ -8,8 +8,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { decodeMessage, encodeQuery, T } from '../../support/message.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import { folderOf } from '../../support/pharos.ts';
-import { eventually, has, serve, start, type Served } from '../../support/process.ts';
+import { eventually, serve, type Served } from '../../support/process.ts';
+import { hasManager, startManager } from '../../support/service-manager.ts';
 
 const files = (settings = ''): Record<string, string> => ({
   'pharos.yaml': `listen: 127.0.0.1:0\nworkers: 1\nstatus: { listen: 127.0.0.1:0 }\n${settings}`,
@@ -20,7 +22,7 @@ async function ask({ port }: Served): Promise<string> {
   const socket = createSocket('udp4');
   try {
     socket.send(encodeQuery('ns1.example.com', T.A), port, '127.0.0.1');
-    const [message] = (await once(socket, 'message', { signal: AbortSignal.timeout(10_000) })) as [Buffer];
+    const [message] = (await once(socket, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [Buffer];
     return Buffer.from(decodeMessage(message).answer[0]?.data ?? '', 'hex').join('.');
   } finally {
     socket.close();
@@ -54,21 +56,11 @@ test('a second SIGINT ends the grace time', async () => {
   expect((await server.stop('SIGINT')).code).toBe(0);
 });
 
-/** A service manager: prints every message as JSON. */
-const MANAGER = `
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1].replace('@', '\\0', 1) if sys.argv[1][0] == '@' else sys.argv[1])
-print('bound', flush=True)
-while True: print(json.dumps(s.recv(4096).decode()), flush=True)
-`;
-
-describe.skipIf(!has('python3') || process.platform !== 'linux')('sd_notify', () => {
+describe.skipIf(!hasManager)('sd_notify', () => {
   test.each(['a path', 'an abstract name'])('by %s: ready, reloading, refused, stopping', async (kind) => {
-    using folder = folderOf({ ...files('shutdown: { grace: 0s }\n'), 'manager.py': MANAGER });
+    using folder = folderOf(files('shutdown: { grace: 0s }\n'));
     const socket = kind === 'a path' ? join(folder.path, 'notify') : `@pharos-test-${process.pid}`;
-    await using manager = start([join(folder.path, 'manager.py'), socket], { command: 'python3' });
-    await manager.until(/bound/);
+    await using manager = await startManager(socket);
     await using server = await serve([], { cwd: folder.path, env: { NOTIFY_SOCKET: socket } });
     await manager.until(/"READY=1\\nSTATUS=Serving 1 zone, generation 1"/);
     writeFileSync(join(folder.path, 'zones/example.com.yaml'), 'zone: example.com\nnameservers: { a: b }\n');

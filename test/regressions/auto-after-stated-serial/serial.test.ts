@@ -18,7 +18,7 @@ function serve(text: string, serials: Serials): { readonly serial: number; reado
 }
 
 test('auto rises above the stated serial, whether there was an auto before or not', () => {
-  const first = serve(zone('auto', '192.0.2.1'), {});
+  const first = serve(zone('auto', '192.0.2.1'), new Map());
   const stated = serve(zone('4026112001', '192.0.2.1'), first.kept);
   expect(stated.serial).toBe(4_026_112_001);
   const again = serve(zone('auto', '192.0.2.1'), stated.kept);

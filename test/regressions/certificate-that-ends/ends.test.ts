@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
 const certificate = (days: number): { key: string; cert: string } =>
   makeCertificate({ name: 'www.example.com', to: new Date(Date.now() + days * DAY_MS) });
 
-test.each([
+test.concurrent.each([
   [
     13.5,
     /^The certificate of www\.example\.com\/a, seen at 127\.0\.0\.1:\d+, expires in 13 d, on \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Renew it\.$/,

@@ -25,7 +25,6 @@ async function send(lines: readonly string[]): Promise<string> {
   const socket = connect(server.endpoint.port, '127.0.0.1');
   let reply = '';
   socket.setEncoding('latin1').on('data', (text: string) => (reply += text));
-  // Not ended: node:http treats a half-closed client as gone.
   socket.write(`${lines.join('\r\n')}\r\n\r\n`);
   await once(socket, 'close');
   return reply;

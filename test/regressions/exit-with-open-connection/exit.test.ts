@@ -1,6 +1,6 @@
 /**
- * A process that ended while events of a plain connection were waiting was aborted: the event loop runs once more at the
- * end, and the events' callback was called when no JavaScript can run.
+ * A process that ended while events of a plain connection were waiting was aborted: the event loop runs once more at
+ * the end, and the events' callback was called when no JavaScript can run.
  */
 import { execFile } from 'node:child_process';
 import * as net from 'node:net';

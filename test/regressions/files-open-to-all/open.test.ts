@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadGeneration } from '../../../zones/load-generation.ts';
 import { makeCertificate } from '../../support/certificate.ts';
-import { folderOf } from '../../support/pharos.ts';
+import { bundledGeography, folderOf } from '../../support/pharos.ts';
 
 const { cert, key } = makeCertificate();
 const ZONE = 'zone: example.com\nnameservers: [ns.example.net.]\ninclude: [bulk.db]\n';
@@ -37,7 +37,7 @@ function place(more = ''): Place {
   chmodSync(join(path, 'run/probe'), 0o755);
   const warnings = (): string[] => {
     const env = { TOKEN: 'k2J9vQx7LmZr4TyWb8Pd' };
-    const { diagnostics } = loadGeneration({ file: undefined, cwd: path, env, cores: 1 });
+    const { diagnostics } = loadGeneration({ file: undefined, cwd: path, env, cores: 1, geographyInUse: bundledGeography() }); // prettier-ignore
     expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([]);
     return diagnostics
       .filter(({ code }) => code >= 'PH386' && code <= 'PH399')

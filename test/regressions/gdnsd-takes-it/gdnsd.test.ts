@@ -1,7 +1,7 @@
 /**
  * `import gdnsd` rejected zones that gdnsd loads: a text of over 255 octets (gdnsd splits it), a first record without
  * an owner (the origin), more than 100 included files, the file ROOT_ZONE. A record without a TTL got the last stated
- * one instead of gdnsd's default. And a note said `all have ` with nothing after it.
+ * one instead of gdnsd's default, and no TTL had gdnsd's limits. And a note said `all have ` with nothing after it.
  */
 import { expect, test } from 'vitest';
 import { fromGdnsd } from '../../../cli/import/from-gdnsd.ts';
@@ -20,7 +20,10 @@ function read(files: Files, zone = 'corp.example') {
   const [draft] = fromGdnsd(folder.path, undefined, report);
   expect(report.diagnostics).toEqual([]);
   const origin = parseName(`${zone}.`);
-  const at = (name: string) => draft?.owners.get(nameKey(parseName(name, origin)))?.rrsets;
+  const at = (name: string) => {
+    const rrsets = draft?.owners.get(nameKey(parseName(name, origin)))?.rrsets;
+    return rrsets && new Map(rrsets.map((rrset) => [rrset.type, rrset]));
+  };
   return { draft, at };
 }
 
@@ -42,6 +45,31 @@ test('a first line without an owner belongs to the origin', () => {
 test('a record without a TTL has the default, not the last one', () => {
   const { at } = read({ 'zones/corp.example': `${HEAD}www A 192.0.2.1\n` });
   expect(at('www')?.get(TYPE.A)?.ttlSeconds).toBe(86_400);
+});
+
+test('quoted text may span lines', () => {
+  const { at } = read({ 'zones/corp.example': `${HEAD}t 300 TXT "two\nlines"\nu 300 A 192.0.2.1\n` });
+  expect(formatRdata(TYPE.TXT, at('t')?.get(TYPE.TXT)?.rdata[0] ?? new Uint8Array())).toBe('"two\\010lines"');
+  expect(at('u')?.has(TYPE.A)).toBe(true);
+});
+
+// The answers of gdnsd 3.8.1 for this configuration.
+test('TTLs are within min_ttl, max_ttl and max_ncache_ttl', () => {
+  const soa = (ttl: number): string => `@ ${ttl} SOA ns1 host 1 7200 3600 1209600 3600\n`;
+  const rest =
+    '@ 30 NS ns1\nns1 100000 A 192.0.2.53\nlow 1 A 192.0.2.1\nmid 300 A 192.0.2.1\ndyn 86400/10 DYNA static!one\n';
+  const config =
+    'options => { min_ttl => 60, max_ttl => 7200, max_ncache_ttl => 900 }\nplugins => { static => { one => 192.0.2.1 } }\n';
+  const { draft, at } = read({ config, 'zones/corp.example': soa(86_400) + rest });
+  const ttls = ['@', 'ns1', 'low', 'mid'].map((name) => [...(at(name)?.values() ?? [])].map((each) => each.ttlSeconds));
+  expect(ttls).toEqual([[900, 60], [7200], [60], [300]]);
+  expect(formatRdata(TYPE.SOA, at('@')?.get(TYPE.SOA)?.rdata[0] ?? new Uint8Array())).toMatch(/ 3600 1209600 900$/);
+  expect([...(draft?.services.values() ?? [])].map(({ ttl }) => ttl)).toEqual([7200]);
+  expect(
+    read({ config, 'zones/corp.example': soa(300) + rest })
+      .at('@')
+      ?.get(TYPE.SOA)?.ttlSeconds,
+  ).toBe(300);
 });
 
 test('any number of files is included', () => {

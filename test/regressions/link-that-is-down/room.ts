@@ -16,8 +16,8 @@ const health = startHealth({
     if (to === 'down') downs.push(target);
   },
 });
-// Linux may take a second to see that a link is down (its linkwatch).
-const check = tcpCheck({ intervalMs: 1300, fastMs: 100, timeoutMs: 1200, fall: 3, rise: 1, watch: false });
+// Linux may take a second to see that a link is down or up (its linkwatch), and longer on a busy machine.
+const check = tcpCheck({ intervalMs: 1300, fastMs: 100, timeoutMs: 1200, fall: 8, rise: 1, watch: false });
 const targets = addresses.map((host, slot) => vip({ slot, target: host, check, host, port: Number(port) }));
 health.configure(targets, createHealthTable(targets.length), targets.length);
 setInterval(() => {

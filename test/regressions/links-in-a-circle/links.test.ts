@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatPlace } from '../../../config/diagnostics.ts';
 import { loadGeneration } from '../../../zones/load-generation.ts';
-import { folderOf, type Files } from '../../support/pharos.ts';
+import { bundledGeography, folderOf, type Files } from '../../support/pharos.ts';
 
 const ZONE = 'zone: example.com\nnameservers: [ns.example.net.]\n';
 
@@ -35,7 +35,8 @@ test.each<[link: string, files: Files, mistake: string]>([
 ])('%s', (link, files, mistake) => {
   using folder = folderOf(files);
   symlinkSync(join(folder.path, link), join(folder.path, link));
-  const { ok, diagnostics } = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
+  const input = { file: undefined, cwd: folder.path, env: {}, cores: 1, geographyInUse: bundledGeography() };
+  const { ok, diagnostics } = loadGeneration(input);
   expect(ok).toBe(false);
   const shown = diagnostics.map(({ place, code }) => `${formatPlace(place)} ${code}`);
   expect(shown).toContain(mistake);

@@ -2,11 +2,10 @@
  * `check` did not report addresses that `serve` could not open, because the configuration itself had them twice: a
  * wildcard beside an address, one address in two spellings, `status` where DNS listens.
  */
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { checkListen } from '../../../server/io/check-listen.ts';
 import type { Endpoint } from '../../../wire/address.ts';
+import { freePort } from '../../support/free-port.ts';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const mistakes = (settings: string): string[] =>
@@ -51,12 +50,3 @@ test.each<[first: string, second: string, both: boolean]>([
   const endpoints = [first, second].map((host): Endpoint => ({ host, port }));
   expect((await checkListen(endpoints)) === undefined).toBe(both);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -8,15 +8,17 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { listen } from '../../unit/health/support.ts';
 
-test('without descriptors states are frozen, and the alarm not_probed says so', { timeout: 30_000 }, async () => {
+test('without descriptors states are frozen, and the alarm not_probed says so', async () => {
   const server = await listen(http.createServer((_, response) => response.end('ok')));
   const script = fileURLToPath(new URL('starving.ts', import.meta.url));
   try {
-    const { stdout } = await promisify(execFile)(
-      'sh',
-      ['-c', 'ulimit -n 200 && exec "$0" "$@"', process.execPath, script, String(server.port)],
-      { timeout: 25_000 },
-    );
+    const { stdout } = await promisify(execFile)('sh', [
+      '-c',
+      'ulimit -n 200 && exec "$0" "$@"',
+      process.execPath,
+      script,
+      String(server.port),
+    ]);
     expect(JSON.parse(stdout)).toEqual({
       starved: {
         states: ['up', 'up', 'up'],

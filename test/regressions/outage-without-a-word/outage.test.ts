@@ -2,16 +2,17 @@
  * All VIPs of a service were down and nothing reported it: `alarms: []`, "ready" in green, and level info in the log.
  */
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { alarmEvents, serveAlarmed } from '../../support/alarmed-server.ts';
+import { freePort } from '../../support/free-port.ts';
 import { run } from '../../support/process.ts';
 
 test('status, page, tab, metrics, events and log report that a service is down, until it is not', async () => {
   // Only `a` is there at first.
-  const target = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  const port = await freePort();
+  const target = createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
   await once(target, 'listening');
-  const { port } = target.address() as AddressInfo;
   const check = `{ type: tcp, port: ${port}, interval: 200ms, fast: 100ms, timeout: 2s, rise: 1, fall: 1 }`;
   await using alarmed = await serveAlarmed({ check });
   const { server, logged } = alarmed;
@@ -29,7 +30,7 @@ test('status, page, tab, metrics, events and log report that a service is down, 
       'No VIP of www.example.com is available (down: a, b). Clients get all VIPs, as if they were up (when_all_down: serve_all).',
   });
   const page = await (await fetch(`${server.api}/`, { headers: { accept: 'text/html' } })).text();
-  expect(page).toContain('<title>service_down www.example.com (1 alarm) · Pharos</title>');
+  expect(page).toContain('<title>1 service down · 2 of 2 VIPs down · Pharos</title>');
   expect(page).toContain('<b class="bad">ready</b>, <b class="bad">1 alarm (1 critical)</b>');
   expect(await (await fetch(`${server.api}/metrics`)).text()).toContain('pharos_alarm{code="service_down"} 1\n');
   const status = await run(['status', '--api', server.api], { env: { NO_COLOR: '1' } });

@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-test('a client that asks once is answered before those that ask a thousand times', { timeout: 30_000 }, async () => {
+test('a client that asks once is answered before those that ask a thousand times', async () => {
   let before = 0;
   let isAsked = false;
   const served = await serveStream({
@@ -45,7 +45,7 @@ test('a client that asks once is answered before those that ask a thousand times
   expect(before).toBeLessThan((GREEDY * QUERIES) / 4);
 });
 
-test('every query is answered once, in order, however many come at once', { timeout: 30_000 }, async () => {
+test('every query is answered once, in order, however many come at once', async () => {
   const served = await serveStream();
   closers.push(() => served[Symbol.asyncDispose]());
   const client = await served.client();
@@ -61,7 +61,7 @@ test('every query is answered once, in order, however many come at once', { time
   expect(served.thrown).toEqual([]);
 });
 
-test('a client that disconnects while it waits for its turn affects no other', { timeout: 30_000 }, async () => {
+test('a client that disconnects while it waits for its turn affects no other', async () => {
   const served = await serveStream();
   closers.push(() => served[Symbol.asyncDispose]());
   const client = await served.client();

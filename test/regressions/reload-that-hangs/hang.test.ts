@@ -52,6 +52,7 @@ function labIn(cwd: string): Lab {
       current = next;
       return Promise.resolve();
     },
+    changedInPlace: () => undefined,
     measured: { figures: () => Promise.resolve(undefined), applied: () => undefined },
     begins: () => undefined,
     tell: () => undefined,

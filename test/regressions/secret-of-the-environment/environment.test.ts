@@ -8,9 +8,9 @@ import { describe, expect, test } from 'vitest';
 import { formatDiagnostic } from '../../../config/diagnostics.ts';
 import { loadGeneration } from '../../../zones/load-generation.ts';
 import { makeCertificate } from '../../support/certificate.ts';
-import { folderOf, NO_GEOGRAPHY, type Files } from '../../support/pharos.ts';
+import { freePort } from '../../support/free-port.ts';
+import { bundledGeography, folderOf, NO_GEOGRAPHY, type Files } from '../../support/pharos.ts';
 import { eventually, ROOT, run, start } from '../../support/process.ts';
-import { freePort } from '../../support/run.ts';
 
 const MARKER = 'HushHush1234HushHush';
 const COOKIE = '0123456789abcdef0123456789abcde7';
@@ -34,7 +34,8 @@ function keysBelow(from: string, to: string): { readonly key: string; readonly t
 
 function diagnose(files: Files, env: Record<string, string>) {
   using folder = folderOf({ ...NO_GEOGRAPHY, ...files });
-  return loadGeneration({ file: undefined, cwd: folder.path, env, cores: 1 }).diagnostics;
+  return loadGeneration({ file: undefined, cwd: folder.path, env, cores: 1, geographyInUse: bundledGeography() })
+    .diagnostics;
 }
 
 const ZONE = 'zone: example.com\nnameservers: [ns.example.net.]\n';

@@ -108,7 +108,7 @@ test('without a state it rises with the times, with a state also if they stay or
     expect(serial).toBeGreaterThan(n === 0 ? 0 : last);
     last = serial;
   }
-  expect(Object.values(readSerials(join(node.path, 'state'), expect.unreachable))[0]?.serial).toBe(last);
+  expect([...readSerials(join(node.path, 'state'), expect.unreachable).values()][0]?.serial).toBe(last);
 });
 
 test.each([

@@ -13,9 +13,11 @@ import { serve, type Served } from '../../support/process.ts';
 const ZONE = 'zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 } }\n';
 const HEAD = 'listen: 127.0.0.1:0\nstatus: { listen: 127.0.0.1:0, token: secret }\n';
 
-async function reload({ api }: Served): Promise<void> {
+async function reload({ api }: Served): Promise<readonly { readonly code: string; readonly message: string }[]> {
   const headers = { authorization: 'Bearer secret' };
-  expect((await fetch(`${api}/api/v1/reload`, { method: 'POST', headers })).status).toBe(200);
+  const response = await fetch(`${api}/api/v1/reload`, { method: 'POST', headers });
+  expect(response.status).toBe(200);
+  return ((await response.json()) as { warnings: { code: string; message: string }[] }).warnings;
 }
 
 test.each([
@@ -31,7 +33,7 @@ test.each([
   writeFileSync(join(folder.path, 'pharos.yaml'), refreshing(', refresh: "* * * * * *"'));
   await reload(server);
   utimesSync(places, 1_000_000_000, 1_000_000_000);
-  await server.until(/a geo database changed[^]*"generation":2,[^]*nothing has changed/, 10_000);
+  await server.until(/a geo database changed[^]*"generation":2,[^]*nothing has changed/);
 });
 
 test('a reload warns of settings that take effect at the next start, by their names, and of no others', async () => {
@@ -41,12 +43,19 @@ test('a reload warns of settings that take effect at the next start, by their na
     [...server.stdout().matchAll(/"msg":"([^"]*) changed in the configuration/g)].map(([, names = '']) => names);
 
   writeFileSync(join(folder.path, 'pharos.yaml'), `${HEAD}limits: { rrl: 50, slip: 3 }\n`);
-  await reload(server);
+  expect(await reload(server)).toEqual([]);
   expect(warnings()).toEqual([]);
   writeFileSync(
     join(folder.path, 'pharos.yaml'),
     `${HEAD}limits: { tcp_clients: 5 }\nlog: { level: warn }\nstate_dir: elsewhere\nregions: { seoul: { at: KR } }\nfleet: { name: test, servers: ["nats://127.0.0.1:4222"], region: seoul }\n`,
   );
-  await reload(server);
-  expect(warnings()).toEqual(['state_dir, fleet, limits.tcp_clients, log.level']);
+  const names = 'state_dir, fleet, limits.tcp_clients, log.level';
+  const message = `${names} changed in the configuration: this takes effect at the next start`;
+  expect(await reload(server)).toMatchObject([{ code: 'PH432', message }]);
+  expect(warnings()).toEqual([names]);
+  // It lasts until the settings are those of the start again.
+  writeFileSync(join(folder.path, 'pharos.yaml'), `${HEAD}log: { level: warn }\n`);
+  expect(await reload(server)).toMatchObject([{ message: expect.stringMatching(/^log\.level changed/) as string }]);
+  writeFileSync(join(folder.path, 'pharos.yaml'), HEAD);
+  expect(await reload(server)).toEqual([]);
 });

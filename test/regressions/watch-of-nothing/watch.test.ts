@@ -2,12 +2,10 @@
  * `pharos status --watch` without a server at the address, or for an unknown service, reported that every two seconds
  * without end: a script waited for an exit code that never came. A server that responded before is still waited for.
  */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runStatus } from '../../../cli/status.ts';
 import { startStatusServer } from '../../../status/http.ts';
+import { freePort } from '../../support/free-port.ts';
 import { captureOutput } from '../../unit/cli/captured-output.ts';
 import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../../unit/status/fake-runtime.ts';
 
@@ -33,16 +31,6 @@ async function watch(port: number, service: string | undefined, onError: (text: 
   const options = { ...reach, service, watch: true, intervalMs: 1, json: false, screen: undefined, signal };
   const code = await runStatus(options, seen);
   return { code, error: error() };
-}
-
-/** A port without a listener. */
-async function freePort(): Promise<number> {
-  const server: Server = createServer().listen(LOOPBACK);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 test('no server at the first request: 1', async () => {

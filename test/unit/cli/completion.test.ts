@@ -38,10 +38,13 @@ test.each(SHELLS)('%s: the script has every command and every long option of the
 
 /** A line up to the cursor, and what can follow in the folder with `pharos.yaml` and `zones/`. */
 const LINES: readonly (readonly [line: string, words: readonly string[]])[] = [
-  ['pharos comp', ['completion']],
+  ['pharos comp', ['compare', 'completion']],
   ['pharos d', ['demo', 'dnssec', 'down', 'drain', 'diff']],
   ['pharos completion ', ['bash', 'fish', 'zsh']],
-  ['pharos import ', ['bind', 'gdnsd', 'octodns', 'route53']],
+  [
+    'pharos import ',
+    ['bind', 'cloudflare', 'coredns-gslb', 'gdnsd', 'geodns', 'k8gb', 'ns1', 'octodns', 'powerdns', 'route53'],
+  ],
   ['pharos import gdnsd ph', ['pharos.yaml']],
   ['pharos import --zone example.com gdnsd ph', ['pharos.yaml']],
   ['pharos import --json gdnsd ph', ['pharos.yaml']],
@@ -52,7 +55,7 @@ const LINES: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['pharos events --fol', ['--follow']],
   ['pharos events --api http://127.0.0.1:8053 --fol', ['--follow']],
   ['pharos drain --reason check --wa', ['--wait']],
-  ['pharos help comp', ['completion']],
+  ['pharos help comp', ['compare', 'completion']],
   ['pharos drain --for ', []],
 ];
 
@@ -96,7 +99,7 @@ describe.skipIf(!has('zsh'))('zsh completes', () => {
 });
 
 test('every placeholder of the help is a known kind of value', () => {
-  const known = 'config file old new name type ip cc lat,lon target url token by shell format port status-port duration text service weight command zone of options node tag address'; // prettier-ignore
+  const known = 'config file old new name type ip cc lat,lon target url token by shell format port status-port duration text service weight command zone of options node tag address key server n kinds'; // prettier-ignore
   const used = commands
     .filter((name) => name !== 'help')
     .flatMap((name) => [

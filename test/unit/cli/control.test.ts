@@ -57,6 +57,36 @@ describe('drain, up, down and auto', () => {
     expect(fake.runtime.health.overrides()).toMatchObject([{ state: 'drain', reason: 'kernel' }]);
   });
 
+  it.each([
+    [
+      'drain',
+      (dry: StateOptions) => (output: ReturnType<typeof captureOutput>['output']) =>
+        forceState(vip, 'drain', dry, output),
+      `If ${vip} is drained`,
+    ],
+    [
+      'up',
+      (dry: StateOptions) => (output: ReturnType<typeof captureOutput>['output']) => forceState(vip, 'up', dry, output),
+      `If ${vip} is forced up`,
+    ],
+    [
+      'auto',
+      (dry: StateOptions) => (output: ReturnType<typeof captureOutput>['output']) => giveBack(vip, dry, output),
+      `If ${vip} has no override`,
+    ],
+    [
+      'weight',
+      (dry: StateOptions) => (output: ReturnType<typeof captureOutput>['output']) => setWeight(vip, '7', dry, output),
+      `If ${vip} gets weight 7`,
+    ],
+  ])('%s --dry-run shows the effect, and changes nothing', async (_command, command, words) => {
+    const ran = await run(command({ ...options, dryRun: true }));
+    expect(ran).toMatchObject({ code: 0, error: '' });
+    expect(ran.out).toContain(words);
+    expect(ran.out).toContain('--dry-run: nothing was changed.');
+    expect([...fake.runtime.health.overrides(), ...fake.runtime.health.weights()]).toEqual([]);
+  });
+
   it('drain --wait waits until that time', async () => {
     let wallMs = Date.now();
     let slept = 0;

@@ -62,6 +62,45 @@ const edited = (from: string, to: string): Case => {
   return { zone: ZONE.replace(from, to) };
 };
 
+describe('shared maps', () => {
+  const MAPS = 'maps: { world: { KR: seoul, default: dublin } }\n';
+  const shared = ZONE.replace('geo: { KR: seoul, default: dublin }', 'geo: $world');
+  const two = shared + shared.slice(shared.indexOf('  www:')).replace('www', 'api');
+
+  it('a service whose map moves out of it is the same', async () => {
+    expect(await difference({}, { settings: SETTINGS + MAPS, zone: shared })).toMatchObject({
+      services: [],
+      maps: [{ map: 'world', change: 'added' }],
+      traffic: [],
+    });
+  });
+
+  it('a change of a map is told once, whatever the number of its services', async () => {
+    const before = { settings: SETTINGS + MAPS, zone: two };
+    const after = { settings: `${SETTINGS}maps: { world: { KR: dublin, JP: seoul, default: dublin } }\n`, zone: two };
+    expect(await difference(before, after)).toMatchObject({
+      services: [],
+      maps: [{ map: 'world', change: 'changed', what: ['geo KR: seoul -> dublin', 'geo JP: no entry -> seoul'] }],
+      traffic: [{ service: 'www.example.com' }, { service: 'api.example.com' }],
+    });
+    expect((await compare(before, after)).out).toContain('Maps\n  ~ world: geo KR: seoul -> dublin\n');
+  });
+
+  it('a map of the zone in place of the shared one is told for its zone', async () => {
+    const before = { settings: SETTINGS + MAPS, zone: shared };
+    const after = { settings: SETTINGS, zone: `${shared}maps: { world: { default: [dublin, seoul] } }\n` };
+    expect(await difference(before, after)).toMatchObject({
+      services: [
+        { service: 'www.example.com', what: ['geo KR: seoul -> no entry', 'geo default: dublin -> dublin, seoul'] },
+      ],
+      maps: [
+        { map: 'world', change: 'removed' },
+        { map: 'world', zone: 'example.com', change: 'added' },
+      ],
+    });
+  });
+});
+
 describe('pharos diff', () => {
   it('does not report what is equal', async () => {
     expect(await compare({}, {})).toMatchObject({ code: 0, out: 'No difference.', error: '' });

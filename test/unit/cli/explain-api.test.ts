@@ -6,6 +6,7 @@ import { renderTrace } from '../../../cli/render-trace.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { traceDocument } from '../../../status/trace-document.ts';
 import type { Explained, ExplainRequest } from '../../../steering/trace.ts';
+import { freePort } from '../../support/free-port.ts';
 import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../status/fake-runtime.ts';
 import { captureOutput } from './captured-output.ts';
 import { steered } from './traces.ts';
@@ -85,12 +86,7 @@ describe('pharos explain --api', () => {
   });
 
   it('exits 1 without a server', async () => {
-    const other = createServer().listen(0, '127.0.0.1');
-    await once(other, 'listening');
-    const address = other.address();
-    const api = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-    other.close();
-    await once(other, 'close');
+    const api = `http://127.0.0.1:${await freePort()}`;
     const { code, error } = await run({ api });
     expect(code).toBe(1);
     expect(error).toContain(`cannot reach ${api}: connection refused; is \`pharos serve\` running there`);

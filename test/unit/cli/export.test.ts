@@ -12,6 +12,7 @@ import { folderOf, NO_GEOGRAPHY, type Files } from '../../support/pharos.ts';
 import { has } from '../../support/process.ts';
 import { SAMPLES } from '../wire/rdata-samples.ts';
 import { captureOutput } from './captured-output.ts';
+import { withBundledGeography } from './import/run-import.ts';
 
 /** The export of the only zone of these files. */
 function exported(files: Files): ReturnType<typeof masterFile> {
@@ -35,7 +36,9 @@ const steered = (services: string): Files => ({
   'zones/example.com.yaml': `${HEAD}records: { ns1: { A: 192.0.2.53 } }\nregions: { seoul: { at: KR }, dublin: { at: IE } }\nservices:\n${services}`,
 });
 
-/** Every type with each of its forms, except those that need a name for themselves, are of signed zones, or obsolete. */
+/**
+ * Every type with each of its forms, except those that need a name for themselves, are of signed zones, or obsolete.
+ */
 const EVERY_TYPE = Object.entries(SAMPLES).flatMap(([type, texts]) =>
   [
     'MD',
@@ -144,6 +147,18 @@ describe('steered names', () => {
   });
 });
 
+test('a shared map is a comment of the zone, once, and services name it', () => {
+  const vips =
+    'vips: { a: { region: seoul, A: 203.0.113.1 }, b: { region: dublin, A: 192.0.2.1 } }, steer: [{ geo: $world }]';
+  const files = steered(`  www: { ${vips} }\n  api: { ${vips} }\n`);
+  const text = `${files['zones/example.com.yaml'] as string}maps: { world: { KR: seoul, default: dublin } }\n`;
+  const lines = exported({ 'zones/example.com.yaml': text }).text.split('\n');
+  expect(lines.filter((line) => line.includes('step'))).toEqual([';   step geo: $world', ';   step geo: $world']);
+  expect(lines.filter((line) => line.includes('KR'))).toEqual([
+    '; map world: KR: seoul; default: dublin; fence: false',
+  ]);
+});
+
 const ZONES: readonly (readonly [string, Files])[] = [
   ['every type and odd names', ALL],
   ['steered names', STEERED],
@@ -163,7 +178,7 @@ describe('pharos import bind reads it back to the same records', () => {
     using folder = folderOf({ 'zone.db': first.text });
     const { output, out, error } = captureOutput();
     const options = { format: 'bind', path: join(folder.path, 'zone.db'), zone: 'Example.com', nameServers: [] };
-    const code = importCommand({ ...options, output: undefined, json: false }, output);
+    const code = importCommand({ ...options, output: undefined, json: false }, output, withBundledGeography());
     expect({ code, error: error() }).toEqual({
       code: 0,
       error: expect.stringMatching(/; 0 changed, 0 dropped/) as string,
@@ -190,14 +205,14 @@ describe('other servers load it', () => {
 });
 
 describe('the command', () => {
-  const run = (zone: string, output?: string): { code: number; out: string; error: string } => {
+  const run = (zone: string, output?: string, format = 'bind'): { code: number; out: string; error: string } => {
     using folder = folderOf({
       ...NO_GEOGRAPHY,
       ...STEERED,
       'pharos.yaml': 'zones: ./zones\ngeo: { databases: [small.mmdb] }\n',
     });
     const captured = captureOutput();
-    const options = { zone, config: join(folder.path, 'pharos.yaml') };
+    const options = { zone, format, config: join(folder.path, 'pharos.yaml') };
     const code = exportZone(
       { ...options, output: output === undefined ? undefined : join(folder.path, output) },
       captured.output,
@@ -223,10 +238,29 @@ describe('the command', () => {
     expect(run(zone)).toEqual({ code, out: '', error: expect.stringMatching(message) as string });
   });
 
+  test('octodns', () => {
+    const { code, out, error } = run('example.com', undefined, 'octodns');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^---\n# Example\.com\. exported by Pharos /);
+    expect(error).toMatch(/^Example\.com: .* 5 services as pools and rules\n {2}dropped @: the SOA/);
+    expect(run('example.com', undefined, 'tinydns')).toMatchObject({
+      code: 2,
+      error: expect.stringMatching(/unknown format "tinydns"; use bind or octodns/) as string,
+    });
+  });
+
   test('a file that cannot be written', () => {
     expect(run('example.com', 'absent/out.db')).toMatchObject({
       code: 1,
       error: expect.stringMatching(/cannot write .*ENOENT/) as string,
     });
   });
+});
+
+test('the ALIAS of a service has its default answer', () => {
+  const files = {
+    'zones/example.com.yaml': `${HEAD}records: { ns1: { A: 192.0.2.53 }, "@": { ALIAS: www } }\nservices: { www: { ttl: 20, vips: { a: { A: 203.0.113.1, TXT: "a" } } } }\n`,
+  };
+  const ofApex = recordsOf(exported(files)).filter((line) => /^example\.com\.\t20\t/i.test(line));
+  expect(ofApex.map((line) => line.split('\t').slice(3))).toEqual([['A', '203.0.113.1'], ['TXT', '"a"']]); // prettier-ignore
 });

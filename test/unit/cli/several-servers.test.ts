@@ -8,6 +8,7 @@ import { runEvents } from '../../../cli/show-events.ts';
 import { showVersion } from '../../../cli/show-version.ts';
 import { runStatus } from '../../../cli/status.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import { createFakeLog, createFakeRuntime, mistake, type FakeRuntime } from '../status/fake-runtime.ts';
 import { captureOutput } from './captured-output.ts';
 
@@ -168,7 +169,6 @@ describe('events', () => {
 
   it('--follow shows each event once, also those of a server that has restarted', async () => {
     const before = await startNode();
-    const within = { timeout: 10_000 };
     const stop = new AbortController();
     const { output, out, error } = captureOutput();
     const messages = (): readonly string[] =>
@@ -182,25 +182,25 @@ describe('events', () => {
     const following = runEvents(options, output);
     await vi.waitFor(() => {
       expect(messages()).toEqual(['number 1']);
-    }, within);
+    }, PATIENCE_MS);
     before.fake.runtime.events.add({ kind: 'reload', message: 'number 2' });
     await vi.waitFor(() => {
       expect(messages()).toEqual(['number 1', 'number 2']);
-    }, within);
+    }, PATIENCE_MS);
     await stopNode(before);
     await vi.waitFor(() => {
       expect(error()).toContain(`lost the connection to ${before.api}; trying again until Ctrl-C`);
-    }, within);
+    }, PATIENCE_MS);
     const after = await startNode(before.server.endpoint.port);
     // It happened before the command was back.
     after.fake.runtime.events.add({ kind: 'reload', message: 'number 3' });
     await vi.waitFor(() => {
       expect(messages()).toEqual(['number 1', 'number 2', 'number 3']);
-    }, within);
+    }, PATIENCE_MS);
     after.fake.runtime.events.add({ kind: 'reload', message: 'number 4' });
     await vi.waitFor(() => {
       expect(messages()).toEqual(['number 1', 'number 2', 'number 3', 'number 4']);
-    }, within);
+    }, PATIENCE_MS);
     expect(error().split('\n').at(-1)).toBe(`Connected to ${before.api} again.`);
     stop.abort();
     expect(await following).toBe(0);

@@ -5,12 +5,14 @@ export const steered: Trace = {
   name: 'www.example.com',
   type: 'A',
   zone: 'example.com',
+  alias: [],
   service: 'www.example.com',
   client: {
     address: '203.0.113.0/24',
     source: 'subnet',
     country: 'KR',
     subdivision: '',
+    city: '',
     continent: 'asia',
     latitude: 37.57,
     longitude: 126.98,
@@ -57,6 +59,7 @@ export const steered: Trace = {
     vips: ['seoul-a'],
   },
   ttl: { seconds: 20, why: 'fixed by the service' },
+  signing: undefined,
   scope: { bits: 24, why: 'the whole /24 is KR' },
 };
 

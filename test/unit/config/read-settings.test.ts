@@ -32,6 +32,20 @@ const LOOPBACK = [
   { bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), bits: 128 },
 ];
 
+test('an entry of listen may name the proxies that stand before it', () => {
+  const { settings, diagnostics } = read(
+    'listen: ["127.0.0.1:53", { address: "${HERE}", proxy: [10.0.0.0/8, "${POOL}"] }]\ntls: { cert: no.pem, key: no.pem }',
+    { HERE: '[::1]:53', POOL: '2001:db8::/32' },
+  );
+  const proxy = [{ bytes: Uint8Array.of(10, 0, 0, 0), bits: 8 }, expect.objectContaining({ bits: 32 })];
+  expect(settings?.listen).toMatchObject([
+    { host: '127.0.0.1', port: 53 },
+    { host: '::1', port: 53, proxy },
+  ]);
+  expect(settings?.listen[0]).not.toHaveProperty('proxy');
+  expect(diagnostics.map(({ code }) => code)).not.toContain('PH010');
+});
+
 test.each([
   ['no file', undefined],
   ['an empty file', ''],
@@ -55,11 +69,19 @@ test.each([
     regions: new Map(),
     checks: new Map(),
     health: { waitMs: 3000, suspect: 0.7, notify: undefined },
-    status: { listen: { host: '127.0.0.1', port: 8053 }, token: undefined, openReading: true },
+    status: {
+      listen: { host: '127.0.0.1', port: 8053 },
+      token: undefined,
+      openReading: true,
+      tokensFile: undefined,
+      credentials: [],
+      tls: undefined,
+    },
     limits: { rrl: 0, slip: 2, tcpClients: 1024 },
     dns: { nsid: undefined, version: undefined, cookieSecrets: [], explainFrom: LOOPBACK },
-    transfer: { keys: [], allow: [], notify: [] },
-    log: { level: 'info', queries: 0 },
+    transfer: { keys: [], allow: [], notify: [], catalog: undefined },
+    resolvers: [],
+    log: { level: 'info', queries: 0, audit: { file: join(folder, 'state/audit.log'), isRotated: true } },
     shutdown: { graceMs: undefined },
     schedules: [],
   });
@@ -122,6 +144,7 @@ test.each<[string, object]>([
   ['status: off', { status: undefined }],
   ['status: false', { status: undefined }],
   ['workers: 7', { workers: 7 }],
+  ['resolvers: [192.0.2.1, "[2001:db8::1]:5353"]', { resolvers: [{ host: '192.0.2.1', port: 53 }, { host: '2001:db8::1', port: 5353 }] }], // prettier-ignore
   ['listen: 127.0.0.1:0', { listen: [{ host: '127.0.0.1', port: 0 }] }],
   ['dns: { version: "1.10", explain_from: 192.0.2.0/24 }', { dns: { version: '1.10', explainFrom: [{ bits: 24 }] } }],
   ['log: { level: debug, queries: 0% }', { log: { level: 'debug', queries: 0 } }],
@@ -193,6 +216,12 @@ describe('a mistake is reported at its position', () => {
     ['listen: localhost:53', '1:9 PH021', 'an address with a port'],
     ['listen: []', '1:9 PH026', 'at least 1 entry'],
     ['listen: ["127.0.0.1:53", 127.0.0.1:53]', '1:26 PH035', 'duplicate address'],
+    ['listen: ["127.0.0.1:53", { address: 127.0.0.1:53 }]', '1:26 PH035', 'duplicate address'],
+    ['log: { dnstap: { sample: 1 } }', '1:16 PH012', 'needs the key socket'],
+    ['log: { dnstap: { socket: a.sock, sample: 2 } }', '1:42 PH016', 'a share'],
+    ['listen: { proxy: 10.0.0.0/8 }', '1:9 PH012', 'needs the key address'],
+    ['listen: [{ address: 127.0.0.1:53, proxy: [10.0.0.1/8] }]', '1:43 PH023', 'bits after its prefix'],
+    ['listen: [{ address: 127.0.0.1:53, prox: [] }]', '1:35 PH010', 'not a key'],
     ['workers: 0', '1:10 PH014', 'auto, or 1 to'],
     ['zones: ./nowhere', '1:8 PH030', 'no file or folder ./nowhere'],
     ['geo: { databases: x.mmdb }', '1:19 PH038', 'there is no file x.mmdb'],
@@ -205,6 +234,7 @@ describe('a mistake is reported at its position', () => {
     ['regions: { "@a": { at: KR } }', '1:12 PH037', 'a region cannot be named'],
     ['regions: { a: { at: 37.57 } }', '1:21 PH032', 'in quotes'],
     ['regions: { a: { min_healthy: 50 } }', '1:30 PH016', '50%'],
+    ['regions: { a: { check: wev } }\nchecks: { web: { type: tcp } }', '1:24 PH207', 'did you mean "web"?'],
     ['health: { wait: 3 }', '1:17 PH015', '3s or 3ms'],
     ['status: on', '1:9 PH013', 'status: off'],
     ['status: { listen: 0.0.0.0:8053 }', '1:9 PH039', 'has no token'],

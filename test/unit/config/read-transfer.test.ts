@@ -18,7 +18,7 @@ function read(text: string, env: Environment = {}) {
 test('every key', () => {
   const { settings, diagnostics } = read(`
 keys: { Second.example.com.: { algorithm: hmac-sha512, secret: ${SECRET.slice(0, 40).repeat(2)} }, b: { algorithm: hmac-sha1, secret: ${SECRET} } }
-allow: [{ from: 192.0.2.54, key: b }, { from: 2001:db8::/32 }]
+allow: [{ from: 192.0.2.54, key: b }, { from: 2001:db8::/32, steered: omit }]
 notify: [192.0.2.54, "[2001:db8::54]:5353", 2001:db8::1]
 `);
   expect(diagnostics).toEqual([]);
@@ -27,9 +27,9 @@ notify: [192.0.2.54, "[2001:db8::54]:5353", 2001:db8::1]
     'b hmac-sha1',
   ]);
   expect(Buffer.from(settings?.keys[1]?.secret ?? []).toString()).toBe('secretsecretsecretsecretsecretse');
-  expect(settings?.allow.map(({ from, key }) => [formatPrefix(from), key])).toEqual([
-    ['192.0.2.54/32', 'b'],
-    ['2001:db8::/32', undefined],
+  expect(settings?.allow.map(({ from, key, steered }) => [formatPrefix(from), key, steered])).toEqual([
+    ['192.0.2.54/32', 'b', 'default'],
+    ['2001:db8::/32', undefined, 'omit'],
   ]);
   expect(settings?.notify).toEqual([
     { host: '192.0.2.54', port: 53 },
@@ -39,7 +39,7 @@ notify: [192.0.2.54, "[2001:db8::54]:5353", 2001:db8::1]
 });
 
 test('by default no client is allowed', () => {
-  expect(read('').settings).toEqual({ keys: [], allow: [], notify: [] });
+  expect(read('').settings).toEqual({ keys: [], allow: [], notify: [], catalog: undefined });
 });
 
 const with1 = (rest: string): string => `keys: { second: { algorithm: hmac-sha256, secret: ${SECRET} } }\n${rest}`;
@@ -52,7 +52,8 @@ describe('a mistake is reported at its position', () => {
     ['keys: { a: { algorithm: hmac-sha256, secret: c2Vj*mV0 } }', '1:46 PH081', 'must be base64'],
     ['keys: { a: { algorithm: hmac-sha256, secret: c2VjcmV } }', '1:46 PH081', 'openssl rand'],
     ['keys: { a: { algorithm: hmac-sha256, secret: c2VjcmV0 } }', '1:46 PH082', 'has 6 octets'],
-    [`keys: { a: { algorithm: hmac-md5, secret: ${SECRET} } }`, '1:25 PH083', 'one of hmac-sha256, hmac-sha1'],
+    [`keys: { a: { algorithm: hmac-md4, secret: ${SECRET} } }`, '1:25 PH083', 'one of hmac-md5, hmac-sha256'],
+    [`keys: { a: { algorithm: hmac-md5, secret: ${SECRET} } }`, '1:9 PH420', 'use hmac-sha256'],
     [`keys: { a: { algorithm: hmac-sha265, secret: ${SECRET} } }`, '1:25 PH083', 'did you mean "hmac-sha256"?'],
     [`keys: { a: { secret: ${SECRET} } }`, '1:12 PH012', 'algorithm: hmac-sha256'],
     ['keys: { a: { algorithm: hmac-sha256 } }', '1:12 PH012', 'secret: "${TSIG}"'],
@@ -89,4 +90,12 @@ test('a wrong secret is not shown', () => {
     expect(diagnostics).toHaveLength(1);
     expect(JSON.stringify(diagnostics)).not.toContain(secret);
   }
+});
+
+test('the catalog zone has a name, and readers', () => {
+  const { settings, diagnostics } = read('catalog: Catalog.Invalid\nallow: [{ from: 192.0.2.54 }]\n');
+  expect(diagnostics).toEqual([]);
+  expect(settings?.catalog && formatName(settings.catalog.name)).toBe('catalog.invalid');
+  expect(read('catalog: catalog.invalid\n').diagnostics.map(({ code }) => code)).toEqual(['PH085']);
+  expect(read('catalog: a..b\nallow: [{ from: 192.0.2.54 }]\n').diagnostics.map(({ code }) => code)).toEqual(['PH100']);
 });

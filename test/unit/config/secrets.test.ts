@@ -84,7 +84,7 @@ test('columns stay the same, and other text is shown', () => {
       .slice(1),
   ).toEqual([
     '    status: { listen: 127.0.0.1:8053, token: "******", x: 1 }',
-    `    ${' '.repeat(51)}^ known here: listen, token, open_reading`,
+    `    ${' '.repeat(51)}^ known here: listen, token, tokens, open_reading, tls`,
   ]);
 });
 

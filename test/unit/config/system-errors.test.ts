@@ -3,6 +3,7 @@ import * as net from 'node:net';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { blameOf, markLocal } from '../../../config/system-errors.ts';
+import { freePort } from '../../support/free-port.ts';
 
 const systemError = (code: string, syscall = 'connect', message = `${syscall} ${code} 192.0.2.1:80`): Error =>
   Object.assign(new Error(message), { code, syscall });
@@ -64,10 +65,7 @@ test('what the kernel returns without a route is recognised as local', async (co
 });
 
 test('a refused connection is a fault of the target, as the kernel reports it', async () => {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const port = await freePort();
   const error = await new Promise((resolve) => net.connect(port, '127.0.0.1').once('error', resolve));
   expect(blameOf(error)).toBe('target');
 });

@@ -7,9 +7,10 @@ import { describe, expect, test } from 'vitest';
 import { ALGORITHMS } from '../../../dnssec/algorithms.ts';
 import { dnskeyData, dsData, keyTag } from '../../../dnssec/dnskey.ts';
 import { makeKey, readKeys, setTimes } from '../../../dnssec/key-files.ts';
-import { activeKeys, createZoneSigner, isPublished } from '../../../dnssec/zone-signer.ts';
+import { activeKeys, isPublished, rolesOf } from '../../../dnssec/key-times.ts';
+import { createZoneSigner } from '../../../dnssec/zone-signer.ts';
 import { parseName } from '../../../wire/name.ts';
-import { parseRdataText } from '../../../wire/rdata.ts';
+import { formatRdata, parseRdataText } from '../../../wire/rdata.ts';
 import { TYPE } from '../../../wire/types.ts';
 import { loadGeneration } from '../../../zones/load-generation.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -77,7 +78,7 @@ describe('key files', () => {
     makeKey(folder.path, APEX, NOW);
     const [made] = readKeys(folder.path, APEX).keys;
     if (!made) throw new Error('no key');
-    setTimes(made, { Inactive: NOW + 100, Delete: NOW + 200 });
+    setTimes(made, { inactive: NOW + 100, delete: NOW + 200 });
     const { keys } = readKeys(folder.path, APEX);
     const [key] = keys;
     if (!key) throw new Error('no key');
@@ -90,7 +91,13 @@ describe('key files', () => {
 });
 
 describe('signatures', () => {
-  const rule = { keys: '', lifetimeSeconds: 1000, refreshSeconds: 500, publishesCds: true };
+  const rule = {
+    keys: '',
+    lifetimeSeconds: 1000,
+    refreshSeconds: 500,
+    cds: 'publish' as const,
+    denial: 'nsec' as const,
+  };
   const set = { owner: APEX, type: TYPE.TXT, ttlSeconds: 300, rdata: [Uint8Array.of(1, 65)] };
 
   function signerAt(
@@ -131,6 +138,48 @@ describe('signatures', () => {
     expect(refreshed.signer.epoch).not.toBe(first.signer.epoch);
   });
 
+  test('of a fleet keep their times when the clock goes back', () => {
+    const { state } = signerAt(NOW, { isShared: true }).signer;
+    const behind = signerAt(NOW - 10_000, { isShared: true, state });
+    expect(behind.signer.isClockBehind).toBe(true);
+    expect(behind.data).toEqual(signerAt(NOW, { isShared: true, state }).data);
+  });
+
+  test('of the DNSKEY set are by published keys, and of data by each algorithm', () => {
+    using more = folderOf({});
+    makeKey(more.path, APEX, NOW, { algorithm: 13 });
+    makeKey(more.path, APEX, NOW, { algorithm: 13, isEntryPoint: false });
+    makeKey(more.path, APEX, NOW, { algorithm: 15, times: { publish: NOW + 100, activate: NOW } });
+    const all = readKeys(more.path, APEX).keys;
+    const told = (at: number) => {
+      const { published, forKeys, forData } = rolesOf(all, at);
+      return [published, forKeys, forData].map((each) => each.map(({ algorithm }) => algorithm.number));
+    };
+    expect(told(NOW)).toEqual([[13, 13], [13], [13, 15]]);
+    expect(told(NOW + 100)).toEqual([
+      [13, 13, 15],
+      [13, 15],
+      [13, 15],
+    ]);
+  });
+
+  test('of a key that is published and has no time of activation are not made', () => {
+    using more = folderOf({});
+    makeKey(more.path, APEX, NOW, { times: { publish: NOW } });
+    expect(rolesOf(readKeys(more.path, APEX).keys, NOW)).toMatchObject({ published: [{}], active: [] });
+  });
+
+  test('cds: delete asks the parent to remove the DS (RFC 8078 4)', () => {
+    const cache = { read: [], write: [] };
+    const input = { apex: APEX, keys, before: undefined, cache, nowSeconds: NOW, isShared: false };
+    const setsOf = (cds: 'publish' | 'delete' | 'none') =>
+      createZoneSigner({ ...input, rule: { ...rule, cds } }).apexSets.filter(({ type }) => type !== TYPE.DNSKEY);
+    expect(setsOf('none')).toEqual([]);
+    expect(setsOf('publish').map(({ rdata }) => rdata[0]?.length)).toEqual([36, 68]);
+    const texts = setsOf('delete').map(({ type, rdata }) => formatRdata(type, rdata[0] ?? new Uint8Array()));
+    expect(texts).toEqual(['0 0 0 00', '0 3 0 AA==']);
+  });
+
   test('of a fleet have the same times on every node', () => {
     const epochs = [0, 100, 200, 300, 400].map((later) => signerAt(NOW + later, { isShared: true }).signer);
     expect(new Set(epochs.map(({ epoch }) => epoch)).size).toBeLessThanOrEqual(2);
@@ -139,17 +188,21 @@ describe('signatures', () => {
 });
 
 describe('diagnostics of signed zones', () => {
-  test('a configuration without mistakes has none', () => {
-    expect(codesOf('true', { makes: true })).toEqual([]);
-    expect(codesOf('{ lifetime: 20d, refresh: 10d, cds: false }', { makes: true })).toEqual([]);
+  test('a configuration without mistakes has none, except that a key is new', () => {
+    // The key is new.
+    expect(codesOf('true', { makes: true })).toEqual(['PH368']);
+    expect(codesOf('{ lifetime: 20d, refresh: 10d, cds: false }', { makes: true })).toEqual(['PH368']);
+    expect(codesOf('{ cds: delete }', { makes: true })).toEqual(['PH368']);
+    // Without secondaries nobody serves signatures that have ended.
+    expect(codesOf('{ lifetime: 5d }', { makes: true })).toEqual(['PH368']);
+    expect(codesOf('{ cds: deleted }', { makes: true })).toEqual(['PH020']);
   });
 
   test.each([
     ['PH391', 'true', {}],
     ['PH390', '{ keys: ../pharos.yaml }', {}],
     ['PH394', '{ lifetime: 1d, refresh: 20h }', {}],
-    ['PH395', '{ lifetime: 5d }', { makes: true }],
-    ['PH396', '{ denial: compact }', {}],
+    ['PH395', '{ lifetime: 5d }', { makes: true, config: 'transfer: { allow: [{ from: 192.0.2.0/24 }] }\n' }],
     ['PH398', 'true', { more: 'records: { "@": { DNSKEY: "257 3 13 AAAA" } }\n' }],
     [
       'PH397',

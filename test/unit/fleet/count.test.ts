@@ -148,4 +148,21 @@ describe('nodes that hold different states on a tie', () => {
     const held = tie.map((ballot) => ({ ...ballot, held: VOTE.DOWN }));
     expect(verdictOf(countVotes(tie, MAJORITY), held, VOTE.UNKNOWN)).toBe(VOTE.DOWN);
   });
+  test('one that holds up is enough, and one that holds down is enough for a newcomer', () => {
+    const [a, b] = tie;
+    if (!a || !b) throw new Error('no ballots');
+    const count = countVotes(tie, MAJORITY);
+    expect(
+      verdictOf(
+        count,
+        [
+          { ...a, held: VOTE.DOWN },
+          { ...b, held: VOTE.UP },
+        ],
+        VOTE.DOWN,
+      ),
+    ).toBe(VOTE.UP);
+    expect(verdictOf(count, [{ ...a, held: VOTE.DOWN }, b], VOTE.UNKNOWN)).toBe(VOTE.DOWN);
+    expect(verdictOf(count, [a, { ...b, held: VOTE.UP }], VOTE.UNKNOWN)).toBe(VOTE.UP);
+  });
 });

@@ -130,7 +130,7 @@ describe('verdicts', () => {
 });
 
 describe('partitions', () => {
-  test('after any partition heals, all nodes agree', { timeout: 120_000 }, () => {
+  test('after any partition heals, all nodes agree', () => {
     const VOTED = [VOTE.UP, VOTE.DOWN] as const;
     for (let run = 0; run < trials(60); run++) {
       const targets = ['aa', 'bb', 'cc'].map((digest) => memberTarget(digest));
@@ -163,32 +163,27 @@ describe('probers', () => {
     memberTarget(at.toString(16).padStart(8, '0').repeat(2), { probers: 3 }),
   );
 
-  test(
-    'three nodes of each region probe a target, and the loss of one leaves no target without a prober',
-    { timeout: 120_000 },
-    () => {
-      const network = createFleetNetwork(dice);
-      for (let at = 0; at < 20; at++) network.join(`n${String(at)}`, `r${String(at % 2)}`, targets);
-      const probersOf = (digest: string, region: string): number =>
-        network.nodes.filter((node) => node.region === region && node.member.isProbing(digest)).length;
-      const voteWhereProbing = (): void => {
-        for (const { member } of network.nodes) {
-          for (const { digest } of targets) if (member.isProbing(digest)) member.vote(digest, VOTE.UP, '');
-        }
-      };
-      for (let second = 0; second < 8; second++) {
-        voteWhereProbing();
-        network.advance(1000);
+  test('three nodes of each region probe a target, and the loss of one leaves no target without a prober', () => {
+    const network = createFleetNetwork(dice);
+    for (let at = 0; at < 20; at++) network.join(`n${String(at)}`, `r${String(at % 2)}`, targets);
+    const probersOf = (digest: string, region: string): number =>
+      network.nodes.filter((node) => node.region === region && node.member.isProbing(digest)).length;
+    const voteWhereProbing = (): void => {
+      for (const { member } of network.nodes) {
+        for (const { digest } of targets) if (member.isProbing(digest)) member.vote(digest, VOTE.UP, '');
       }
-      for (const { digest } of targets)
-        expect([probersOf(digest, 'r0'), probersOf(digest, 'r1')]).toStrictEqual([3, 3]);
-      const probed = network.nodes.map(({ member }) => targets.filter(({ digest }) => member.isProbing(digest)).length);
-      expect(Math.max(...probed)).toBeLessThan(48);
-      for (const node of network.nodes.slice(0, 1)) network.kill(node);
-      network.advance(4200);
-      for (const { digest } of targets) expect(probersOf(digest, 'r0')).toBeGreaterThanOrEqual(3);
-    },
-  );
+    };
+    for (let second = 0; second < 8; second++) {
+      voteWhereProbing();
+      network.advance(1000);
+    }
+    for (const { digest } of targets) expect([probersOf(digest, 'r0'), probersOf(digest, 'r1')]).toStrictEqual([3, 3]);
+    const probed = network.nodes.map(({ member }) => targets.filter(({ digest }) => member.isProbing(digest)).length);
+    expect(Math.max(...probed)).toBeLessThan(48);
+    for (const node of network.nodes.slice(0, 1)) network.kill(node);
+    network.advance(4200);
+    for (const { digest } of targets) expect(probersOf(digest, 'r0')).toBeGreaterThanOrEqual(3);
+  });
 });
 
 describe('voters as a node shows them', () => {

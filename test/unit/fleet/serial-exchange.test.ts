@@ -306,7 +306,7 @@ describe('nodes of a fleet', () => {
       expectAgreement(fleet.served(), fleet.faults);
       expect(fleet.secondary()).toEqual(fleet.served()[0]);
     }
-  }, 120_000);
+  });
 });
 
 test('messages of another version or form are ignored', () => {

@@ -6,11 +6,12 @@ import { ATLAS, lookupClass, lookupOutcome, MAX_START_BITS, OUTCOME_LIMIT } from
 import type { Location } from '../../../geo/location.ts';
 import { formatPrefix, parseAddress, type Prefix } from '../../../wire/address.ts';
 import type { MmdbValue } from '../../support/mmdb.ts';
+import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 import { opened, temporaryFolder } from './databases.ts';
 import { locate, prefixOf, scopeOf, type DatabaseText } from './reference.ts';
 
 const folder = temporaryFolder();
-const seed = Number(process.env['SEED'] ?? 20260701);
+const seed = printedSeed('random networks');
 
 const KR = { country: { iso_code: 'KR' } };
 const JP = { country: { iso_code: 'JP' } };
@@ -179,12 +180,12 @@ test('the address may be anywhere in a buffer', () => {
   expect(atlas.locations[lookupClass(atlas.nodes, atlas.v4Root, packet, 3, 32) >>> 8]?.country).toBe('KR');
 });
 
-describe(`random networks give the same as a comparison with all of them (SEED=${seed})`, () => {
-  const random = randomNumbers(seed);
+describe('random networks give the same as a comparison with all of them', () => {
+  const dice = createDice(seed);
   test.for(Array.from({ length: 12 }, (_, round) => round))('round %i', (round) => {
     const recordBits = ([24, 28, 32] as const)[round % 3] ?? 24;
-    const texts: DatabaseText[] = [randomRows(random, 30), randomRows(random, 20), randomRows(random, 10)];
-    const networks = Array.from({ length: 12 }, () => prefixOf(randomNetwork(random)));
+    const texts: DatabaseText[] = [randomRows(dice, 30), randomRows(dice, 20), randomRows(dice, 10)];
+    const networks = Array.from({ length: 12 }, () => prefixOf(randomNetwork(dice)));
     const operator = new Map<number, At>([
       [0, { kind: 'country', country: 'BR' }],
       [1, { kind: 'point', latitude: 10, longitude: 20 }],
@@ -201,7 +202,7 @@ describe(`random networks give the same as a comparison with all of them (SEED=$
     const map = compileMap(atlas, outcomeOf, (round * 3) % (MAX_START_BITS + 1));
     const edges: Prefix[] = [...texts.flat().map(([text]) => prefixOf(text)), ...networks];
     for (let i = 0; i < 60; i++) {
-      const { bytes } = prefixOf(randomNetwork(random, true));
+      const { bytes } = prefixOf(randomNetwork(dice, true));
       const root = bytes.length === 4 ? atlas.v4Root : atlas.v6Root;
       const bits = bytes.length * 8;
       const where = formatPrefix({ bytes, bits });
@@ -216,39 +217,27 @@ describe(`random networks give the same as a comparison with all of them (SEED=$
   });
 });
 
-/** mulberry32: the same numbers, 0 to 1, for the same seed. */
-function randomNumbers(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Networks in a small part of the space, so that they nest and touch. */
-function randomNetwork(random: () => number, host = false): string {
-  const v4 = random() < 0.5;
+function randomNetwork(dice: Dice, host = false): string {
+  const v4 = dice.chance(0.5);
   const bytes = v4 ? Uint8Array.of(10, 0, 0, 0) : Uint8Array.from(addressOf('2a00::'));
   const from = v4 ? 8 : 16;
   const size = v4 ? 32 : 128;
   // 2000::/3 at least: broader ones would cover ::/96, where the file keeps IPv4.
-  const bits = host ? size : 3 + Math.floor(random() * ((random() < 0.8 ? from + 8 : size) - 2));
+  const bits = host ? size : 3 + dice.below((dice.chance(0.8) ? from + 8 : size) - 2);
   for (let bit = 0; bit < size; bit++) {
     const at = bit >> 3;
     const mask = 0x80 >> (bit & 7);
     // After the first few, bits are mostly 0, so that long networks overlap.
-    const flip = bit >= from && random() < (bit < from + 6 ? 0.5 : 0.05);
+    const flip = bit >= from && dice.chance(bit < from + 6 ? 0.5 : 0.05);
     if (flip) bytes[at] = (bytes[at] ?? 0) | mask;
     if (bit >= bits) bytes[at] = (bytes[at] ?? 0) & ~mask;
   }
   return formatPrefix({ bytes, bits });
 }
 
-function randomRows(random: () => number, count: number): DatabaseText {
-  const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(random() * list.length)] ?? list[0];
-  const values: [MmdbValue, ...MmdbValue[]] = [
+function randomRows(dice: Dice, count: number): DatabaseText {
+  const values: readonly MmdbValue[] = [
     KR,
     JP,
     CALIFORNIA,
@@ -260,7 +249,7 @@ function randomRows(random: () => number, count: number): DatabaseText {
   ];
   // The last row keeps every file usable.
   return [
-    ...Array.from({ length: count }, () => [randomNetwork(random), pick(values)] as const),
+    ...Array.from({ length: count }, () => [randomNetwork(dice), dice.pick(values)] as const),
     ['10.255.255.255/32', KR] as const,
   ];
 }

@@ -101,7 +101,7 @@ describe('what the file says about itself', () => {
       ageDays: 10,
       ipVersion: 6,
       records: 1,
-      has: { country: true, subdivision: false, point: false, asn: false },
+      has: { country: true, subdivision: false, city: false, point: false, asn: false },
     });
   });
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
+import { observeReads } from '../../../config/read-file.ts';
 import { ATLAS_FORMAT } from '../../../geo/atlas-format.ts';
 import { buildAtlas } from '../../../geo/atlas.ts';
 import { countryCodes } from '../../../geo/countries.ts';
@@ -206,6 +207,59 @@ test('a file that did not change since the last load is not read again', () => {
   expect(open(marked.map((known) => ({ ...known, stamp: '' })))).toEqual(first);
 });
 
+describe('the digest of a database by its stamp', () => {
+  /** What was read, and the databases. */
+  const open = (): { readonly reads: string[]; readonly known: KnownDatabase[] } => {
+    const reads: string[] = [];
+    observeReads((file) => reads.push(file));
+    const cache = { read: [folder], write: [folder] };
+    const settings = { databases: [{ path, place: { file: path } }] };
+    const { sources } = openGeography(settings, createReport(), { nowMs: NOW_MS, cache });
+    return { reads, known: sources.map(({ known }) => known) };
+  };
+  // Otherwise the stamp of a file that was just written says nothing.
+  beforeEach(() => {
+    vi.setSystemTime(Date.now() + 60_000);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    observeReads(() => undefined);
+  });
+
+  test('is kept for the next process, which reads nothing', () => {
+    const first = open();
+    expect(first.reads).toEqual([path]);
+    expect(open()).toEqual({ reads: [], known: first.known });
+  });
+
+  test('is not used for other content, at the same size and time', () => {
+    const first = open();
+    const { atime, mtime } = statSync(path);
+    const octets = readFileSync(path);
+    octets[octets.indexOf('KR')] = 'I'.charCodeAt(0);
+    octets[octets.indexOf('IR') + 1] = 'E'.charCodeAt(0);
+    writeFileSync(path, octets);
+    utimesSync(path, atime, mtime);
+    const second = open();
+    expect(second.reads).toEqual([path]);
+    expect(second.known[0]?.digest).not.toBe(first.known[0]?.digest);
+  });
+
+  test('is not kept for a file that changed a moment ago', () => {
+    vi.setSystemTime(statSync(path).ctime);
+    expect([open().reads, open().reads]).toEqual([[path], [path]]);
+  });
+
+  test('is not used if the entry is damaged', () => {
+    const first = open();
+    const [entry = ''] = readdirSync(folder).filter((name) => name.startsWith('stamp-'));
+    const octets = readFileSync(join(folder, entry));
+    octets[octets.length - 3] = (octets.at(-3) ?? 0) ^ 1;
+    writeFileSync(join(folder, entry), octets);
+    expect(open()).toEqual({ reads: [path], known: first.known });
+  });
+});
+
 test('a broken database is never taken for a known one', () => {
   load();
   writeFileSync(path, readFileSync(path).subarray(0, 200));
@@ -234,5 +288,5 @@ test('the content for a fixed input belongs to the number of the format', () => 
   const { memory } = load();
   // The first 64 octets are the header of the entry, with the digest of the file.
   const digest = createHash('sha256').update(new Uint8Array(memory, 64)).digest('hex').slice(0, 16);
-  expect([ATLAS_FORMAT, digest]).toEqual([1, '0bdb19a6189480ae']);
+  expect([ATLAS_FORMAT, digest]).toEqual([3, '8beef7733a64f710']);
 });

@@ -11,6 +11,15 @@ import type { MmdbValue } from '../../support/mmdb.ts';
 /** Later networks override earlier ones, as in writeMmdb. */
 export type DatabaseText = readonly (readonly [string, MmdbValue])[];
 
+const rowPrefixes = new Map<string, Prefix>();
+
+/** `prefixOf` of a row, parsed once: each address is compared with all rows. */
+function rowPrefix(text: string): Prefix {
+  const known = rowPrefixes.get(text) ?? prefixOf(text);
+  rowPrefixes.set(text, known);
+  return known;
+}
+
 export function locate(
   address: Uint8Array,
   databases: readonly DatabaseText[],
@@ -18,7 +27,7 @@ export function locate(
   operator: ReadonlyMap<number, At>,
 ): Location {
   const records = databases.map((rows) => {
-    const row = rows.findLast(([text]) => inPrefix(address, prefixOf(text)));
+    const row = rows.findLast(([text]) => inPrefix(address, rowPrefix(text)));
     return row ? readRecord(row[1]) : NOTHING;
   });
   const containing = networks
@@ -37,6 +46,8 @@ export function locate(
     return {
       country: at.country,
       subdivision: '',
+      city: '',
+      area: '',
       continent,
       latitude,
       longitude,
@@ -73,12 +84,19 @@ export function scopeOf(
       const first = toBigInt(bytes);
       return [first, first + (1n << BigInt(size - bits))];
     });
+  const outcomes = new Map<bigint, number>();
+  /** The same edges are inside many prefixes. */
+  const outcomeAt = (value: bigint): number => {
+    const known = outcomes.get(value) ?? outcomeOf(fromBigInt(value, address.length));
+    outcomes.set(value, known);
+    return known;
+  };
   const outcome = outcomeOf(address);
   for (let bits = 0; bits < size; bits++) {
     const span = 1n << BigInt(size - bits);
     const first = (toBigInt(address) / span) * span;
     const inside = [first, ...edges.filter((edge) => edge > first && edge < first + span)];
-    if (inside.every((value) => outcomeOf(fromBigInt(value, address.length)) === outcome)) return bits;
+    if (inside.every((value) => outcomeAt(value) === outcome)) return bits;
   }
   return size;
 }

@@ -15,10 +15,11 @@ import type { CheckSpec } from '../../../config/check-kinds.ts';
 import type { ProbeResult } from '../../../health/checks/probe.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';
 import type { Clock } from '../../../health/clock.ts';
+import { freePort } from '../../support/free-port.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import { startGrpcServer, type Answers } from './grpc-server.ts';
 import {
   boundedProbe,
-  closedPort,
   compoundCheck,
   dnsCheck,
   drip,
@@ -37,7 +38,7 @@ import {
 } from './support.ts';
 
 const TIMEOUT_MS = 100;
-/** Deadline of probes that pass or fail before it. */
+/** Deadline of probes whose clock is the test's. */
 const LONG_TIMEOUT_MS = 5000;
 
 const good = selfSigned('DNS:www.example.com,IP:127.0.0.1', 30);
@@ -68,16 +69,17 @@ function openHandles(): number {
 async function probe(port: number, spec: CheckSpec, signal = never): Promise<ProbeResult> {
   const before = openHandles();
   const result = await runProbe({ host: '127.0.0.1', port }, spec, signal);
-  await expect.poll(openHandles, { interval: 5, timeout: 2000 }).toBeLessThanOrEqual(before);
+  await expect.poll(openHandles, { interval: 5 }).toBeLessThanOrEqual(before);
   return result;
 }
 
 /** One probe that ends at its deadline, after its target was asked. */
 async function late(port: number, spec: CheckSpec, asked?: Promise<void>): Promise<ProbeResult> {
   const before = openHandles();
-  const start = (clock: Clock) => runProbe({ host: '127.0.0.1', port }, patient(spec), never, { clock });
+  const start = (clock: Clock) =>
+    runProbe({ host: '127.0.0.1', port }, patient(spec, LONG_TIMEOUT_MS), never, { clock });
   const result = await lateProbe(LONG_TIMEOUT_MS, start, asked);
-  await expect.poll(openHandles, { interval: 5, timeout: 2000 }).toBeLessThanOrEqual(before);
+  await expect.poll(openHandles, { interval: 5 }).toBeLessThanOrEqual(before);
   return result;
 }
 
@@ -86,7 +88,7 @@ async function ofPeer(port: number, spec: CheckSpec): Promise<ProbeResult> {
   const before = openHandles();
   const start = (clock: Clock) => runProbe({ host: '127.0.0.1', port }, spec, never, { clock });
   const result = await boundedProbe(spec.timeoutMs, start);
-  await expect.poll(openHandles, { interval: 5, timeout: 2000 }).toBeLessThanOrEqual(before);
+  await expect.poll(openHandles, { interval: 5 }).toBeLessThanOrEqual(before);
   return result;
 }
 
@@ -273,7 +275,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 /** With time enough, the members too. */
-function patient(spec: CheckSpec, timeoutMs = LONG_TIMEOUT_MS): CheckSpec {
+function patient(spec: CheckSpec, timeoutMs = PATIENCE_MS): CheckSpec {
   if (!('members' in spec)) return { ...spec, timeoutMs };
   return { ...spec, timeoutMs, members: spec.members.map((member) => patient(member, timeoutMs)) };
 }
@@ -337,7 +339,7 @@ describe.each(KINDS)('$kind', ({ kind, spec, target, failure, refused }) => {
   });
 
   test.runIf(refused !== undefined)('fails before its deadline where no server listens', async () => {
-    const result = await probe(await closedPort(), patient(spec(() => 'good')));
+    const result = await probe(await freePort(), patient(spec(() => 'good')));
     expect(result).toMatchObject({ passed: false, reason: refused, answered: true });
   });
 

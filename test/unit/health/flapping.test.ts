@@ -2,7 +2,7 @@
  * `flap` (docs/health.md#flapping): compares the rule with a slow one over the whole past, and tests what the room does
  * with it.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -53,6 +53,14 @@ test('a resumed hold is no longer than the rule allows, whatever the clock did',
   });
 });
 
+test('a resumed rule has the last changes, those exactly `within` ago too', () => {
+  const flaps = { changesMs: [10, 20, 30, 110], heldUntilMs: 0 };
+  const rule = { changes: 3, withinMs: 100, holdMs: 50 };
+  expect(resumeFlaps(flaps, 110, rule).changesMs).toEqual([20, 30, 110]);
+  expect(resumeFlaps(flaps, 110, { ...rule, changes: 5 }).changesMs).toEqual([10, 20, 30, 110]);
+  expect(resumeFlaps(flaps, 111, { ...rule, changes: 5 }).changesMs).toEqual([20, 30, 110]);
+});
+
 let stateDir: string;
 const running: Health[] = [];
 beforeEach(() => {
@@ -66,11 +74,13 @@ afterEach(async () => {
 const flap = { changes: 4, withinMs: 60_000, holdMs: 30_000 };
 const check = httpCheck({ intervalMs: 1000, fastMs: 1000, rise: 1, fall: 1, flap });
 
-/** A room with one VIP whose probes pass while `up.value`; `restart` starts another with the same folder and clock. */
-function room() {
+/** A room whose probes pass until `turn`; a second `start` is another process with the same folder and clock. */
+function room(share = 0) {
   const clock = createManualClock();
   const events: HealthEvent[] = [];
   const up = { value: true };
+  /** Hosts that fail in any case. */
+  const failing = new Set<string>();
   const start = () => {
     const alarms = createAlarms(() => clock.wall());
     const health = startHealth({
@@ -81,16 +91,24 @@ function room() {
       warn: (message) => {
         throw new Error(message);
       },
-      probe: () => Promise.resolve({ passed: up.value, reason: up.value ? 'fine' : 'not fine', elapsedMs: 1 }),
+      suspect: () => share,
+      probe: ({ host }) => {
+        const passed = up.value && !failing.has(host);
+        return Promise.resolve({ passed, reason: passed ? 'fine' : 'not fine', elapsedMs: 1 });
+      },
     });
     running.push(health);
     let table = viewHealthTable(createHealthTable(1), 1);
-    const configure = (change: Partial<HealthTarget> = {}): void => {
-      const memory = createHealthTable(1);
-      health.configure([vip({ slot: 0, target: 'www.example.com/a', check, host: '192.0.2.1', ...change })], memory, 1);
-      table = viewHealthTable(memory, 1);
+    /** One VIP, or as many as there are changes: a, b, c, … */
+    const configure = (...changes: Partial<HealthTarget>[]): void => {
+      const targets = (changes.length === 0 ? [{}] : changes).map((change, slot) =>
+        vip({ slot, target: `www.example.com/${'abc'[slot] ?? ''}`, check, host: `192.0.2.${slot + 1}`, ...change }),
+      );
+      const memory = createHealthTable(targets.length);
+      health.configure(targets, memory, targets.length);
+      table = viewHealthTable(memory, targets.length);
     };
-    const state = (): string => '?UD'[probedOf(table.states[0] ?? 0)] ?? '';
+    const state = (): string => [...table.states].map((word) => '?UD'[probedOf(word)] ?? '').join('');
     const flapping = () => alarms.list().filter(({ code }) => code === 'flapping');
     return { health, configure, state, flapping, hold: () => holdSecondsOf(table.states[0] ?? 0) };
   };
@@ -100,7 +118,7 @@ function room() {
     await clock.advance(1000);
   };
   const told = (): string[] => events.map(({ from, to, reason }) => `${from}→${to}: ${reason}`);
-  return { clock, up, start, turn, told };
+  return { clock, failing, start, turn, told };
 }
 
 describe('a VIP that changes too often', () => {
@@ -184,5 +202,112 @@ describe('a VIP that changes too often', () => {
     // A reload that removes the key ends it.
     second.configure({ check: httpCheck({ ...check, flap: undefined }) });
     expect([second.state(), second.flapping()]).toEqual(['U', []]);
+  });
+
+  /** Reports that make a `push` check of this rule flap. */
+  function flapNow(health: Health, target = 'www.example.com/a'): void {
+    for (const healthy of [true, false, true, false, true]) health.report(target, healthy);
+  }
+
+  test('without results its TTL falls each second, and it is released at the end of the hold, not at a tick', async () => {
+    const { clock, start, told } = room();
+    const { configure, health, state, hold } = start();
+    const lasting = pushCheck({ expiresMs: 600_000, flap: { ...flap, holdMs: 30_500 } });
+    configure({ check: lasting }, { check: { ...lasting, flap: { ...flap, holdMs: 45_250 } } });
+    const idle = clock.timers();
+    flapNow(health, 'www.example.com/a');
+    flapNow(health, 'www.example.com/b');
+    expect([state(), hold()]).toEqual(['DD', 30]);
+    await clock.advance(10_000);
+    expect(hold()).toBe(20);
+    await clock.advance(20_499);
+    expect(state()).toBe('DD');
+    await clock.advance(1);
+    expect(state()).toBe('UD');
+    await clock.advance(14_749);
+    expect(state()).toBe('UD');
+    await clock.advance(1);
+    expect(state()).toBe('UU');
+    expect(told().filter((line) => line.includes('no longer held down'))).toHaveLength(2);
+    await clock.advance(2000);
+    // What is left are the timers of the reports.
+    expect(clock.timers()).toBeLessThanOrEqual(idle + 2);
+  });
+
+  test('one timer serves all holds, and none is left after the last hold, a reload without the check, or a stop', async () => {
+    const { clock, start, told } = room();
+    const { configure, health, state, flapping } = start();
+    const released = (): number => told().filter((line) => line.includes('no longer held down')).length;
+    const lasting = pushCheck({ expiresMs: 600_000, flap });
+    configure({ check: lasting }, { check: { ...lasting, name: 'other', flap: { ...flap, holdMs: 20_000 } } });
+    health.report('www.example.com/a', true);
+    health.report('www.example.com/b', true);
+    // The timer that saves the states ends too.
+    await clock.advance(5000);
+    const reported = clock.timers();
+    flapNow(health, 'www.example.com/a');
+    flapNow(health, 'www.example.com/b');
+    await clock.advance(5000);
+    expect([clock.timers(), flapping().length]).toEqual([reported + 1, 2]);
+    await clock.advance(20_000);
+    expect([clock.timers(), state(), flapping().length]).toEqual([reported + 1, 'DU', 1]);
+    await clock.advance(10_000);
+    expect([clock.timers(), state(), flapping().length]).toEqual([reported, 'UU', 0]);
+
+    flapNow(health, 'www.example.com/a');
+    expect(flapping()).toHaveLength(1);
+    configure({ target: 'www.example.com/c', check: pushCheck({ name: 'else' }), host: '192.0.2.3' });
+    expect([flapping(), released()]).toEqual([[], 2]);
+    await clock.advance(60_000);
+    expect([flapping(), released()]).toEqual([[], 2]);
+
+    configure({ check: lasting });
+    flapNow(health, 'www.example.com/a');
+    expect(flapping()).toHaveLength(1);
+    await health.stop();
+    expect(clock.timers()).toBe(0);
+  });
+
+  test('changes count over a restart, and a state file has none of a check that has not changed', async () => {
+    const { clock, start, turn } = room();
+    const first = start();
+    first.configure({}, { check: pushCheck({ flap }), host: '192.0.2.2' });
+    await clock.advance(1000);
+    first.health.report('www.example.com/b', true);
+    for (let count = 0; count < 3; count += 1) await turn();
+    expect(first.flapping()).toEqual([]);
+    await first.health.stop();
+    const saved = readFileSync(join(stateDir, 'health.json'), 'utf8');
+    expect(saved.match(/"changes"/g)).toHaveLength(1);
+    expect(saved).not.toContain('heldUntil');
+
+    const second = start();
+    second.configure();
+    await clock.advance(1000);
+    expect([second.state(), second.flapping().length]).toEqual(['D', 0]);
+    await turn();
+    expect([second.state(), second.flapping().length]).toEqual(['D', 1]);
+  });
+
+  test('a change that was a fault of this node (`suspect`) does not count, and ends the hold that it began', async () => {
+    const { clock, failing, start, told } = room(0.7);
+    const { configure, state, flapping } = start();
+    const own = { intervalMs: 1000, fastMs: 200, rise: 1, fall: 1 };
+    const flaps = httpCheck({ ...own, flap: { ...flap, changes: 3 } });
+    configure({ check: flaps }, { check: httpCheck(own) }, { check: httpCheck(own) });
+    await clock.advance(5000);
+    expect(state()).toBe('UUU');
+    failing.add('192.0.2.1');
+    await clock.advance(8000);
+    failing.clear();
+    await clock.advance(3000);
+    expect([state(), flapping().length]).toEqual(['UUU', 0]);
+    failing.add('192.0.2.1');
+    for (let waitedMs = 0; state() === 'UUU' && waitedMs < 10_000; waitedMs += 20) await clock.advance(20);
+    expect([state(), flapping().length]).toEqual(['DUU', 1]);
+    failing.add('192.0.2.2').add('192.0.2.3');
+    await clock.advance(3000);
+    expect([state(), flapping()]).toEqual(['UUU', []]);
+    expect(told().at(-1)).toContain('previous state restored');
   });
 });

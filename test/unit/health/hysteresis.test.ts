@@ -4,8 +4,10 @@ import {
   contradicting,
   hold,
   holdSeconds,
+  holdSpecOf,
   paceMs,
   settle,
+  settleDown,
   startingState,
   undecided,
   type HealthState,
@@ -13,6 +15,7 @@ import {
 } from '../../../health/hysteresis.ts';
 import { expectShare } from '../../support/chance.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
+import { httpCheck, pushCheck } from './support.ts';
 
 const { UNKNOWN, UP, DOWN } = PROBED;
 const limits = { rise: 2, fall: 3 };
@@ -111,6 +114,27 @@ test('undecided: the state holds, and the next result decides whatever was befor
     expect([state.probed, contradicting(state), holdSeconds(state, timing)]).toEqual([after(results).probed, 0, 0]);
     for (const passed of [true, false]) expect(settle(state, passed, limits).probed).toBe(passed ? UP : DOWN);
   }
+});
+
+test('settleDown: failures that are believed now take it down, and the next pass begins a new count', () => {
+  const held = hold(hold(after('+'), false), false);
+  expect([held.probed, contradicting(held)]).toEqual([UP, 2]);
+  const down = settleDown(held);
+  expect([down.probed, contradicting(down), holdSeconds(down, timing)]).toEqual([DOWN, 0, 20]);
+  // It is decided: one pass is not enough.
+  expect(settle(down, true, limits).probed).toBe(DOWN);
+  expect(settle(settle(down, true, limits), true, limits).probed).toBe(UP);
+  expect(settle(settleDown(startingState(UP)), true, limits).probed).toBe(DOWN);
+});
+
+test('holdSpecOf: the timing of a check, or for how long a report is valid; made once per check', () => {
+  const http = httpCheck();
+  expect(holdSeconds(after('+'), holdSpecOf(http))).toBe(30);
+  expect(holdSeconds(after('+-'), holdSpecOf(http))).toBe(2);
+  expect(holdSpecOf(http)).toBe(holdSpecOf(http));
+  const push = pushCheck({ expiresMs: 45_000 });
+  expect([holdSeconds(after('+'), holdSpecOf(push)), holdSeconds(after('-'), holdSpecOf(push))]).toEqual([45, 0]);
+  expect(holdSpecOf(push)).toEqual({ kind: 'push', expiresMs: 45_000 });
 });
 
 describe('a flapping target changes state as rarely as its settings promise', () => {

@@ -1,6 +1,14 @@
 /** Which links of this machine are to blame for the silence of a target: the table, and the files of the kernel. */
+import { networkInterfaces } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { createLinkWatch, deadLinkTo, readRoutes4, readRoutes6, type Links } from '../../../health/own-links.ts';
+import {
+  createLinkWatch,
+  deadLinkTo,
+  readInterfaces,
+  readRoutes4,
+  readRoutes6,
+  type Links,
+} from '../../../health/own-links.ts';
 import { createManualClock } from './support.ts';
 
 const ROUTES4 = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -84,4 +92,14 @@ describe('a link to blame', () => {
   test('what this machine says can be read', () => {
     expect(createLinkWatch(createManualClock())('127.0.0.1')).toBeUndefined();
   });
+});
+
+test.skipIf(process.platform !== 'linux')('the files of the kernel tell what networkInterfaces tells', () => {
+  const { own, runs, anyRuns } = readInterfaces();
+  const interfaces = Object.entries(networkInterfaces());
+  const addresses = interfaces.flatMap(([, list = []]) => list);
+  // Addresses of interfaces that are down belong to this machine too.
+  expect([...own]).toEqual(expect.arrayContaining(addresses.map(({ address }) => address)));
+  expect(interfaces.filter(([name]) => !runs(name))).toEqual([]);
+  expect(anyRuns).toBe(addresses.some(({ internal }) => !internal));
 });

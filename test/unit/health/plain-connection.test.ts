@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { whyNoLibc } from '../../../config/libc.ts';
 import { overSocket, type ProbeConnection } from '../../../health/connection.ts';
 import { connectPlain } from '../../../health/plain-connection.ts';
-import { closedPort, listen, type TestServer } from './support.ts';
+import { freePort } from '../../support/free-port.ts';
+import { listen, type TestServer } from './support.ts';
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -44,7 +45,7 @@ function untilTheEnd(connection: ProbeConnection): Promise<{ octets: Buffer; end
       opened: () => {
         opened = true;
       },
-      received: (octets) => pieces.push(octets),
+      received: (octets) => pieces.push(Buffer.from(octets)),
       ended: () => {
         settle('ended');
       },
@@ -81,7 +82,7 @@ describe.runIf(whyNoLibc() === undefined).each(KINDS)('a connection %s', (_, con
   });
 
   test('that is refused says so', async () => {
-    const port = await closedPort();
+    const port = await freePort();
     const end = `connect ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:${String(port)}`;
     const nothing = Buffer.alloc(0);
     expect(await untilTheEnd(connect('127.0.0.1', port))).toEqual({ octets: nothing, end, opened: false });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { startRound } from '../../../health/round.ts';
+import type { ProbeResult } from '../../../health/checks/probe.ts';
+import { Round, type Attempt } from '../../../health/round.ts';
 import { createManualClock } from './support.ts';
 
 /** The n-th probe answers after `answers[n]`: `+` or `-` and ms; one that is not listed never does. */
@@ -11,42 +12,54 @@ async function run(answers: readonly string[], most: number, ms = 10_000) {
   let asked = 0;
   let failed = 0;
   let ended: number | undefined;
-  const round = startRound({
-    clock,
-    doubtMs: 300,
-    fastMs: 200,
-    wantsMore: (underWay) => most - failed - underWay > 0,
-    ask: (signal) => {
+  let ends = 0;
+  const open = new Set<Attempt>();
+  class TestRound extends Round {
+    doubtMs = () => 300;
+    fastMs = () => 200;
+    wantsMore = (underWay: number) => most - failed - underWay > 0;
+    keep = () => undefined;
+    fault = () => undefined;
+
+    ask(attempt: Attempt): void {
       const number = asked;
       asked += 1;
       lines.push(`${now()} ask ${number}`);
       const answer = answers[number];
-      return new Promise((resolve) => {
-        const end = (passed: boolean, reason: string): void => {
-          resolve({ passed, reason, elapsedMs: 0 });
-        };
-        signal.addEventListener('abort', () => {
-          lines.push(`${now()} cancel ${number}`);
-          end(false, 'cancelled');
-        });
-        if (answer !== undefined) clock.after(Number(answer.slice(1)), () => { end(answer.startsWith('+'), ''); }); // prettier-ignore
+      const end = (passed: boolean, reason: string): void => {
+        if (!open.delete(attempt)) return;
+        attempt.done({ passed, reason, elapsedMs: 0 });
+      };
+      open.add(attempt);
+      attempt.addEventListener('abort', () => {
+        lines.push(`${now()} cancel ${number}`);
+        end(false, 'cancelled');
       });
-    },
-    take: ({ passed }, startedMs) => {
+      if (answer !== undefined) clock.after(Number(answer.slice(1)), () => { end(answer.startsWith('+'), ''); }); // prettier-ignore
+    }
+
+    conclude(attempt: Attempt, result: ProbeResult): void {
+      this.hear(attempt, result);
+    }
+
+    take({ passed }: ProbeResult, startedMs: number): void {
       if (!passed) failed += 1;
       lines.push(`${now()} ${passed ? 'passed' : 'failed'}, of ${startedMs - beganMs}`);
-    },
-  });
-  void round.done.then(() => {
-    ended = now();
-  });
+    }
+
+    end(): void {
+      ends += 1;
+      ended = now();
+    }
+  }
+  const round = new TestRound(clock);
+  round.start();
   await clock.advance(ms);
   if (ended === undefined) {
     round.cancel();
-    await round.done;
-    return { lines, ended: 'cancelled', timers: clock.timers() };
+    return { lines, ended: 'cancelled', ends, timers: clock.timers() };
   }
-  return { lines, ended, timers: clock.timers() };
+  return { lines, ended, ends, timers: clock.timers() };
 }
 
 test.each([
@@ -85,7 +98,7 @@ test.each([
 ] as const)('%s', async (_, answers, most, lines, ended) => {
   const seen = await run(answers, most);
   expect([...seen.lines].sort()).toEqual([...lines].sort());
-  expect(seen.ended).toBe(ended);
+  expect([seen.ended, seen.ends]).toEqual([ended, 1]);
 });
 
 test('leaves no timer', async () => {

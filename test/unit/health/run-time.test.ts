@@ -216,6 +216,25 @@ describe('safe to stop', () => {
 });
 
 describe('a jump of the wall clock changes nothing', () => {
+  test.each([-3_600_000, 3_600_000])(
+    'of %i ms before a restart: the override has the rest of its time',
+    async (step) => {
+      const first = room();
+      first.configure([a, b]);
+      first.health.override(a.target, { state: 'drain', forMs: 30_000 });
+      first.clock.stepWall(step);
+      await first.clock.advance(3000);
+      await first.health.stop();
+      const second = room(createManualClock(first.clock.wall()));
+      second.configure([a, b]);
+      const effective = (): unknown => second.health.find(a.target)?.effective;
+      await second.clock.advance(26_000);
+      expect(effective()).toBe('drain');
+      await second.clock.advance(2000);
+      expect(effective()).not.toBe('drain');
+    },
+  );
+
   test.each([86_400_000, -86_400_000])('by %i ms', async (step) => {
     const timeline = async (jump: number): Promise<unknown> => {
       const { health, configure, clock, probes, down, told } = room();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FIRST_ROUND_MS, MIN_GAP_MS } from '../../../health/limits.ts';
-import { createScheduler, nextOnGrid, phaseOf, type Pace } from '../../../health/scheduler.ts';
+import { createScheduler, nextOnGrid, phaseOf, type Pace, type Turn } from '../../../health/scheduler.ts';
 import { createManualClock, turns } from './support.ts';
 
 function scheduleMany(count: number, change: { run?: (key: string) => Promise<Pace>; maxInFlight?: number } = {}) {
@@ -18,9 +18,12 @@ function scheduleMany(count: number, change: { run?: (key: string) => Promise<Pa
       key,
       intervalMs: 10_000,
       fastMs: 1000,
-      run: () => {
+      run: (turn) => {
         starts.push({ key, atMs: clock.now() });
-        return run(key);
+        void run(key).then((pace) => {
+          turn.end(pace);
+          turn.end('fast');
+        });
       },
     });
   };
@@ -112,8 +115,34 @@ describe('the scheduler', () => {
     expect([starts.length, scheduler.load().waiting]).toEqual([3, 2]);
   });
 
-  test('a run that rejects is told, and the target goes on', async () => {
-    const { clock, errors, startsOf } = scheduleMany(1, { run: () => Promise.reject(new Error('boom')) });
+  test('one that ends at once starts the next, however many wait', async () => {
+    const clock = createManualClock();
+    const starts: string[] = [];
+    const scheduler = createScheduler({ clock, failed: () => undefined, maxInFlight: 1 });
+    const add = (key: string, run: (turn: Turn) => void): void => {
+      scheduler.add({ key, intervalMs: 10_000, fastMs: 1000, run });
+    };
+    let first: Turn | undefined;
+    add('first', (turn) => (first = turn));
+    for (let index = 0; index < 20_000; index += 1) {
+      add(`t${index}`, (turn) => {
+        starts.push(`t${index}`);
+        turn.end('interval');
+      });
+    }
+    await clock.advance(FIRST_ROUND_MS);
+    expect([starts.length, scheduler.load()]).toEqual([0, { inFlight: 1, waiting: 20_000 }]);
+    first?.end('interval');
+    await clock.advance(1);
+    expect([starts.length, new Set(starts).size, scheduler.load()]).toEqual([20_000, 20_000, { inFlight: 0, waiting: 0 }]); // prettier-ignore
+  });
+
+  test('a run that throws is reported, and its target is probed again', async () => {
+    const { clock, errors, startsOf } = scheduleMany(1, {
+      run: () => {
+        throw new Error('boom');
+      },
+    });
     await clock.advance(25_000);
     expect(errors.length).toBe(startsOf('t0').length);
     expect(startsOf('t0').length).toBeGreaterThanOrEqual(3);

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import * as net from 'node:net';
+import type * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CheckSpec, CompoundSpec } from '../../../config/check-kinds.ts';
@@ -233,13 +233,6 @@ function portOf(server: { address(): net.AddressInfo | string | null }): number 
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server does not listen on a port');
   return address.port;
-}
-
-/** A port on which nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = await listen(net.createServer());
-  await server.close();
-  return server.port;
 }
 
 export type Certificate = { readonly key: string; readonly cert: string };

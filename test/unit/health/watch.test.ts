@@ -8,6 +8,7 @@ import { createHealthTable } from '../../../health/health-table.ts';
 import { REUSE_MS } from '../../../health/limits.ts';
 import { connectPlain } from '../../../health/plain-connection.ts';
 import { createWatch } from '../../../health/watch.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import { createManualClock, httpCheck, listen, never, tcpCheck, vip, type TestServer } from './support.ts';
 
 const cleanUp: (() => unknown)[] = [];
@@ -158,10 +159,10 @@ test.each([
   const served = await serve(server);
   const health = startHealth({ stateDir: undefined, log: () => undefined, warn: () => undefined });
   cleanUp.push(() => health.stop());
-  const check = { ...spec, port: undefined, intervalMs: 50, fastMs: 50, timeoutMs: 1000 } as typeof spec;
+  const check = { ...spec, port: undefined, intervalMs: 50, fastMs: 50, timeoutMs: PATIENCE_MS } as typeof spec;
   const target = vip({ slot: 0, target: 'x/a', check, host: '127.0.0.1', port: served.port });
   health.configure([target], createHealthTable(1), 1);
-  await expect.poll(() => health.stats().probes, { timeout: 5000 }).toBeGreaterThanOrEqual(6);
+  await expect.poll(() => health.stats().probes).toBeGreaterThanOrEqual(6);
   if (reuses) expect(served.accepted()).toBe(1);
   else expect(served.accepted()).toBeGreaterThanOrEqual(6);
 });

@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
 import { count, COUNTER, COUNTERS, countResponse, createCounters, sumCounters } from '../../../server/counters.ts';
 
+/** Counters with more than one place. */
+const SIZES: Readonly<Record<string, number>> = { RCODES: 16, TYPES: 16, ANSWER_TIMES: 12 };
+
 test('every counter has a separate place, and RCODES has sixteen', () => {
   const places = Object.entries(COUNTER).flatMap(([name, place]) =>
-    name === 'RCODES' ? Array.from({ length: 16 }, (_, rcode) => place + rcode) : [place],
+    Array.from({ length: SIZES[name] ?? 1 }, (_, index) => place + index),
   );
   expect(new Set(places).size).toBe(places.length);
   expect(Math.max(...places)).toBeLessThan(COUNTERS);

@@ -47,27 +47,27 @@ describe('access by address, token and route', () => {
     ['a client of HTTP/1.0 sends no Host', { ...base, host: '' }, 'read', undefined, undefined],
     ['a request without a peer is not loopback', { ...base, peer: '' }, 'read', undefined, 403],
     ['a wrong token is refused even where none was needed', withToken(base, 'guess'), 'read', 's3cret', 401],
-    ['a change needs the token, from loopback too', base, 'change', 's3cret', 401],
-    ['a change with the token', withToken(base, 's3cret'), 'change', 's3cret', undefined],
-    ['the scheme is case-insensitive', { ...base, authorization: 'bearer s3cret' }, 'change', 's3cret', undefined],
-    ['a change with a wrong token', withToken(base, 'S3cret'), 'change', 's3cret', 401],
-    ['a change with the beginning of the token', withToken(base, 's3cre'), 'change', 's3cret', 401],
-    ['an empty token is not a token', { ...base, authorization: 'Bearer ' }, 'change', 's3cret', 401],
-    ['basic authentication is not a token', { ...base, authorization: 'Basic czNjcmV0' }, 'change', 's3cret', 401],
-    ['no change where no token is configured', withToken(base, 'anything'), 'change', undefined, 403],
+    ['a change needs the token, from loopback too', base, 'operate', 's3cret', 401],
+    ['a change with the token', withToken(base, 's3cret'), 'operate', 's3cret', undefined],
+    ['the scheme is case-insensitive', { ...base, authorization: 'bearer s3cret' }, 'operate', 's3cret', undefined],
+    ['a change with a wrong token', withToken(base, 'S3cret'), 'operate', 's3cret', 401],
+    ['a change with the beginning of the token', withToken(base, 's3cre'), 'operate', 's3cret', 401],
+    ['an empty token is not a token', { ...base, authorization: 'Bearer ' }, 'operate', 's3cret', 401],
+    ['basic authentication is not a token', { ...base, authorization: 'Basic czNjcmV0' }, 'operate', 's3cret', 401],
+    ['no change where no token is configured', withToken(base, 'anything'), 'operate', undefined, 403],
   ])('%s', (_title, request, access, token, status) => {
-    expect(authorize(request, access, token)?.status).toBe(status);
+    expect(authorize(request, access, { token })?.status).toBe(status);
   });
 
   it('names the setting if no token is configured', () => {
-    expect(authorize(base, 'change', undefined)?.hint).toContain('status.token');
+    expect(authorize(base, 'operate', { token: undefined })?.hint).toContain('status.token');
   });
 });
 
 it('requires the token for reading if open_reading is false', () => {
-  expect(authorize(base, 'read', 's3cret', false)?.status).toBe(401);
-  expect(authorize(withToken(base, 's3cret'), 'read', 's3cret', false)).toBeUndefined();
-  expect(authorize(base, 'open', 's3cret', false)).toBeUndefined();
+  expect(authorize(base, 'read', { token: 's3cret', openReading: false })?.status).toBe(401);
+  expect(authorize(withToken(base, 's3cret'), 'read', { token: 's3cret', openReading: false })).toBeUndefined();
+  expect(authorize(base, 'open', { token: 's3cret', openReading: false })).toBeUndefined();
 });
 
 describe('a request that a proxy forwarded', () => {

@@ -15,13 +15,16 @@ import { COUNTER, COUNTERS } from '../../../server/counters.ts';
 import { NOBODY, type CountedClients } from '../../../server/forecast/client-counts.ts';
 import type { Simulated, SimulateRequest } from '../../../server/forecast/simulate-failure.ts';
 import type { SimulateOutcome } from '../../../server/forecast/simulate-thread.ts';
+import type { MapRequest } from '../../../server/forecast/who-serves.ts';
 import { answerTraits } from '../../../status/answer-traits.ts';
 import { createBeacon, type Beacon } from '../../../status/beacon.ts';
 import { createEventLog } from '../../../status/events.ts';
+import { createHistory } from '../../../status/history.ts';
 import type { HttpStats } from '../../../status/metrics.ts';
 import type { StatusLog } from '../../../status/request-rules.ts';
 import type { LastReload, RecentTraffic, Reloaded, Runtime } from '../../../status/runtime.ts';
 import type { ExplainRequest, Explained } from '../../../steering/trace.ts';
+import { formatName } from '../../../wire/name.ts';
 import type { Catalog, VipInfo } from '../../../zones/catalog.ts';
 import { steered } from '../cli/traces.ts';
 
@@ -53,7 +56,16 @@ const quick: Clock = {
 
 function vip(slot: number, service: number, target: string, region: number, a: string, check?: CheckSpec): VipInfo {
   const name = target.slice(target.lastIndexOf('/') + 1);
-  const data = { a, aaaa: undefined, cname: undefined, weight: 1, capacity: 1, probeHost: a, probePort: undefined };
+  const data = {
+    a,
+    aaaa: undefined,
+    cname: undefined,
+    svcb: undefined,
+    weight: 1,
+    capacity: 1,
+    probeHost: a,
+    probePort: undefined,
+  };
   return { slot, service, name, target, region, check, ...data };
 }
 
@@ -118,6 +130,7 @@ const settings: Settings = {
   zoneFolders: [],
   files: 'own-folder',
   stateDir: '/nowhere',
+  resolvers: [],
   secretVariables: new Set(),
   shownPaths: [],
   user: undefined,
@@ -129,7 +142,7 @@ const settings: Settings = {
   status: undefined,
   limits: { rrl: 0, slip: 2, tcpClients: 1024 },
   dns: { nsid: undefined, version: undefined, cookieSecrets: [], explainFrom: [] },
-  transfer: { keys: [], allow: [], notify: [] },
+  transfer: { keys: [], allow: [], notify: [], catalog: undefined },
   fleet: undefined,
   beacon: undefined,
   log: { level: 'info', queries: 0 },
@@ -145,6 +158,7 @@ export type Knobs = {
   reload: () => Promise<Reloaded>;
   explain: (request: ExplainRequest) => Explained;
   simulate: (request: SimulateRequest) => Simulated;
+  map: (request: MapRequest) => SimulateOutcome;
   counters: Float64Array;
   recent: RecentTraffic;
   /** By service. */
@@ -201,7 +215,11 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     lastReload: { ok: true, at: new Date('2026-11-20T21:00:00Z'), diagnostics: [] },
     reload: () => Promise.resolve({ ok: true, generation: 5, warnings: [] }),
     explain: () => ({ ok: true, trace: steered }),
-    simulate: ({ down }) => ({ ok: true, simulation: { down, targets: [], services: [], untouched: 2 } }),
+    simulate: ({ down, order }) => ({
+      ok: true,
+      simulation: { down, order: order ?? null, targets: [], services: [], untouched: 2 },
+    }),
+    map: () => ({ kind: 'busy' }),
     counters,
     recent: {
       seconds: 60,
@@ -209,6 +227,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
       nxdomainPerSecond: 2,
       servfailPerSecond: 0.25,
       served: Float64Array.of(30, 0, 10, 0),
+      zoneQueries: Float64Array.of(120),
     },
     clients: new Map([
       [
@@ -242,9 +261,16 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     startedAt: new Date('2026-11-20T20:00:00Z'),
     uptimeSeconds: () => 3723.5,
     fleet: undefined,
+    records: {
+      list: (zone) =>
+        formatName(zone) === 'example.com' ? { serial: 2026112001, takesChanges: true, sets: [] } : undefined,
+      change: () => Promise.resolve({ ok: true, serial: 2026112002, changes: [] }),
+    },
     orders: {
-      override: (...[target, request]) => Promise.resolve({ ...health.override(target, request), scope: 'node' }),
-      weigh: (...[target, request]) => Promise.resolve({ ...health.weigh(target, request), scope: 'node' }),
+      override: (...[target, request, , who]) =>
+        Promise.resolve({ ...health.override(target, request, 'operator', who), scope: 'node' }),
+      weigh: (...[target, request, , who]) =>
+        Promise.resolve({ ...health.weigh(target, request, 'operator', who), scope: 'node' }),
       report: (...report) => health.report(...report),
       drainOf: () => undefined,
       forget: () => Promise.resolve('unknown'),
@@ -271,10 +297,13 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     health,
     counters: () => knobs.counters,
     served: () => Float64Array.of(100, 0, 50, 3),
+    zoneQueries: () => Float64Array.of(4200),
     recent: () => knobs.recent,
     clients: { of: (service) => knobs.clients.get(service) ?? NOBODY, totals: () => knobs.countries },
+    isInnerUp: () => true,
     explain: (request) => knobs.explain(request),
     simulate: (request) => {
+      if ('map' in request) return Promise.resolve({ outcome: knobs.map(request), leave: () => undefined });
       const simulated = knobs.simulate(request);
       const outcome: SimulateOutcome = simulated.ok
         ? { kind: 'done', json: new TextEncoder().encode(JSON.stringify(simulated.simulation)) }
@@ -287,10 +316,19 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     ownAlarms,
     events,
     notifications: () => ({ sent: 0, dropped: 0, failures: 0, waiting: 0 }),
+    history: createHistory({
+      targets: () => catalog.vips.map(({ target }) => target),
+      stateOf: (target) => health.find(target)?.effective,
+      recent: () => knobs.recent,
+    }),
     get beacon() {
       return knobs.beacon;
     },
     logDropped: () => 0,
+    auditDropped: () => 0,
+    dnstapDropped: () => 0,
+    signing: () => [],
+    whyNoCds: () => undefined,
   };
   return { runtime, knobs, stop: () => health.stop() };
 }

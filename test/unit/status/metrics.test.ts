@@ -35,6 +35,7 @@ describe('metrics', () => {
     ['a VIP that is down is not available', `pharos_vip_available{${seoulB}} 0`],
     ['a VIP without check is available', `pharos_vip_available{${virginia}} 1`],
     ['answers by VIP', `pharos_vip_served_total{${seoulA}} 100`],
+    ['queries by zone', 'pharos_zone_queries_total{zone="example.com"} 4200'],
     ['sampled clients by country', 'pharos_clients_sampled_total{country="KR"} 70'],
     ['sampled clients of no known country', 'pharos_clients_sampled_total{country="unknown"} 3'],
     ['the duration of a probe', `pharos_check_duration_seconds{${seoulA}} 0.0125`],
@@ -48,6 +49,20 @@ describe('metrics', () => {
     ['readiness', 'pharos_ready 1'],
   ])('show %s', async (_title, line) => {
     expect(await lines()).toContain(line);
+  });
+
+  it('sums the queries of all zones after the first thousand', async () => {
+    const generation = fake.runtime.generation();
+    const [zone] = generation.catalog.zones;
+    if (!zone) throw new Error('the fake has no zone');
+    const zones = Array.from({ length: 1003 }, (_, index) => ({ ...zone, name: `z${index}.example` }));
+    const counts = Float64Array.from(zones, (_, index) => index);
+    const many = { ...generation, catalog: { ...generation.catalog, zones } };
+    metrics = createMetrics({ ...fake.runtime, generation: () => many, zoneQueries: () => counts }, NO_CLIENTS);
+    const own = (await lines()).filter((line) => line.startsWith('pharos_zone_queries_total{'));
+    expect(own).toHaveLength(1001);
+    expect(own).toContain('pharos_zone_queries_total{zone="z999.example"} 999');
+    expect(own).toContain(`pharos_zone_queries_total{zone="(others)"} ${1000 + 1001 + 1002}`);
   });
 
   it('has no vip_up while the state is unknown', async () => {

@@ -55,7 +55,7 @@ function ofRoutes(): string[] {
 }
 function ofDocument({ paths }: OpenApi): string[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{\w+\}/, '*')}`),
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{.*\}/, '*')}`),
   );
 }
 
@@ -93,7 +93,7 @@ describe('the document', () => {
       for (const [method, operation] of Object.entries(methods)) {
         const { security } = operation as unknown as Documented;
         const ask = (remoteAddress: string) =>
-          app.inject({ method: method as 'get', url: path.replace(/\{\w+\}/, 'x'), remoteAddress });
+          app.inject({ method: method as 'get', url: path.replaceAll(/\{\w+\}/g, 'x'), remoteAddress });
         const refused = [(await ask('127.0.0.1')).statusCode, (await ask('192.0.2.1')).statusCode].map(
           (status) => status === 401,
         );
@@ -109,7 +109,7 @@ describe('the document', () => {
         const { responses, security } = operation as unknown as Documented & {
           readonly responses: Readonly<Record<string, { readonly description: string }>>;
         };
-        const url = path.replace(/\{\w+\}/, 'x');
+        const url = path.replaceAll(/\{\w+\}/g, 'x');
         const headers = { ...HEADERS, origin: 'https://elsewhere.example' };
         const { statusCode } = await app.inject({ method: method as 'get', url, headers });
         const isSaid = responses['403']?.description.includes('`Origin`') ?? false;
@@ -182,9 +182,9 @@ describe('replies are as documented', () => {
       },
     ];
     fake.knobs.reload = () => Promise.resolve({ ok: true, generation: 5, warnings: [mistake] });
-    fake.knobs.simulate = ({ down }) => ({
+    fake.knobs.simulate = ({ down, order = null }) => ({
       ok: true,
-      simulation: { down, targets: [target], services: [traffic], untouched: 1 },
+      simulation: { down, order, targets: [target], services: [traffic], untouched: 1 },
     });
     // So that every list has an entry.
     const put = { method: 'PUT', headers: HEADERS } as const;
@@ -204,7 +204,7 @@ describe('replies are as documented', () => {
     const { paths, components } = await document();
     const { pathname } = new URL(url, 'http://localhost');
     const path = Object.keys(paths).find((known) =>
-      new RegExp(`^${known.replace(/\{\w+\}/, '.+').replaceAll('.json', '\\.json')}$`).test(pathname),
+      new RegExp(`^${known.replaceAll(/\{\w+\}/g, '.+').replaceAll('.json', '\\.json')}$`).test(pathname),
     );
     const operation = paths[path ?? '']?.[method.toLowerCase() as 'get'] as unknown as Documented;
     const type = sent.headers['content-type']?.toString().split(';')[0] ?? '';

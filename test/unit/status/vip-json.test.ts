@@ -1,7 +1,9 @@
 /** Kept texts of VIPs are never outdated. The oracle is JSON.stringify. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { VipHealth } from '../../../health/engine.ts';
+import { typesOfVip } from '../../../status/answer-traits.ts';
 import { createOctetsPool } from '../../../status/assemble-reply.ts';
+import { serviceCard } from '../../../status/page/vip-table.ts';
 import { VIP_MEMBERS, vipDocument } from '../../../status/vip-fields.ts';
 import { writeVips } from '../../../status/vip-json.ts';
 import { writeVipMetrics } from '../../../status/vip-metrics.ts';
@@ -103,4 +105,29 @@ test('labels of metrics are escaped', async () => {
   if (!first) throw new Error('the fake has no VIPs');
   const info = { ...first.info, target: 'we\\.ird"/a' };
   expect(await written(writeVipMetrics, [{ ...first, info }])).toContain('{target="we\\\\.ird\\"/a",service=');
+});
+
+describe('records of other types', () => {
+  const records = [{ type: 'TXT', data: ['"kr"', '"<b>"'] }];
+
+  test('are in the document, the JSON and the table of the page, also without an address', async () => {
+    const [first, ...rest] = await vipStates(fake.runtime);
+    if (!first) throw new Error('no VIP');
+    const bare: VipState = { ...first, info: { ...first.info, a: undefined, records } };
+    expect(vipDocument(bare)).toMatchObject({ a: null, records: { TXT: ['"kr"', '"<b>"'] } });
+    expect(vipDocument(first).records).toEqual({});
+    expect(await written(writeVips, [bare, ...rest])).toBe(wanted([bare, ...rest]));
+    const [service] = fake.runtime.generation().catalog.services;
+    if (!service) throw new Error('no service');
+    const parts = { runtime: fake.runtime, nowMs: Date.now(), query: {}, map: undefined };
+    const card = serviceCard({ service, states: [bare], isNotable: false, rank: 0 }, parts);
+    expect(card).toContain('TXT &quot;kr&quot;; TXT &quot;&lt;b&gt;&quot;');
+  });
+
+  test('count for the types of a VIP: a drain waits for their TTLs, and warns if no other VIP has them', () => {
+    const [info] = fake.runtime.generation().catalog.vips;
+    if (!info) throw new Error('no VIP');
+    expect(typesOfVip({ ...info, records })).toEqual(['A', 'TXT']);
+    expect(typesOfVip({ ...info, a: undefined, records })).toEqual(['TXT']);
+  });
 });

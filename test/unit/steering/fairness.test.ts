@@ -7,7 +7,7 @@ import { FORCED, PROBED, RAMP_UNIT } from '../../../health/health-table.ts';
 import { weightWords } from '../../../health/ramp.ts';
 import { steer } from '../../../steering/chain.ts';
 import { HAS } from '../../../steering/plan.ts';
-import { below, createRandom } from '../../../steering/random.ts';
+import { below, createRandom, next32 } from '../../../steering/random.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { expectShares } from '../../support/chance.ts';
 import { answering, NO_GEOGRAPHY, type Answering } from '../../support/pharos.ts';
@@ -56,6 +56,15 @@ describe('weighted: in a million draws, each has its share', () => {
     // Standbys alone have equal chances.
     const shares = present.some((share) => share > 0) ? present : up.map((share) => Math.ceil(share));
     expectShares(counts, shares);
+  });
+
+  test.each([
+    [0, [-1_718_400_654, -153_680_148, 1_977_592_968], [1, 4, 214, 1_853_554_582, 1_749_372_516, 0]],
+    [20_261_129, [-1_886_320_909, -1_400_337_859, 215_593_758], [1, 0, 175, 936_085_103, 398_380_465, 0]],
+  ])('seed %i gives the numbers of sfc32, as another program computed them', (fixed, words, draws) => {
+    const [one, other] = [createRandom(fixed), createRandom(fixed)];
+    expect(words.map(() => next32(one))).toEqual(words);
+    expect([2, 10, 1000, 2 ** 31, 2 ** 31, 1].map((bound) => below(other, bound))).toEqual(draws);
   });
 
   test('draws are even for every possible sum of weights', () => {

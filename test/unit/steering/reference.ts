@@ -13,13 +13,26 @@ export type RefVip = {
   readonly aaaa: string | undefined;
   /** Then every VIP of the service has one, and none has an address. */
   readonly cname: string | undefined;
+  /** The records, with a plus sign between them. */
+  readonly txt?: string | undefined;
+  readonly mx?: string | undefined;
+  /** The service that answers in its place. Its data above only says which types that service has. */
+  readonly inner?: string | undefined;
 };
-export type RefFamily = 'a' | 'aaaa' | 'cname';
+/** The services of a zone, and the states of their VIPs. */
+export type RefTree = {
+  readonly services: ReadonlyMap<string, RefService>;
+  readonly health: ReadonlyMap<string, ReadonlyMap<string, RefHealth>>;
+  readonly regions: Readonly<Record<string, RefRegion>>;
+};
+export type RefFamily = 'a' | 'aaaa' | 'cname' | 'txt' | 'mx';
 export type RefPoint = { readonly latitude: number; readonly longitude: number };
 export type RefRegion = { readonly point: RefPoint | undefined; readonly minHealthy: number };
 export type RefKey =
   | { readonly kind: 'network'; readonly contains: (client: Uint8Array) => boolean; readonly bits: number }
-  | { readonly kind: 'asn' | 'subdivision' | 'country' | 'continent'; readonly value: string }
+  | { readonly kind: 'asn' | 'subdivision' | 'country' | 'area' | 'continent'; readonly value: string }
+  /** `in`: a country or a subdivision. */
+  | { readonly kind: 'city'; readonly in: string; readonly name: string }
   | { readonly kind: 'default' };
 export type RefMeasurement = {
   readonly key: Exclude<RefKey, { kind: 'default' }>;
@@ -29,7 +42,8 @@ export type RefMeasurement = {
 export type RefStep =
   | {
       readonly kind: 'geo';
-      readonly map: readonly { readonly key: RefKey; readonly regions: readonly string[] }[];
+      /** Without regions: `none`. */
+      readonly map: readonly { readonly key: RefKey; readonly regions: readonly string[]; readonly ttl?: number }[];
       readonly fence: boolean;
     }
   | { readonly kind: 'nearest'; readonly bias: Readonly<Record<string, number>>; readonly withinKm: number }
@@ -43,10 +57,11 @@ export type RefService = {
   readonly answers: number;
   readonly sheds: boolean;
   readonly ttl: { readonly min: number; readonly max: number };
+  readonly partial: 'serve_up' | 'serve_all';
   readonly whenAllDown: 'serve_all' | 'none' | RefStatic;
 };
-/** A static answer: addresses, or only a CNAME. */
-export type RefStatic = Readonly<Record<RefFamily, string | undefined>>;
+/** A static answer: addresses and other records, or only a CNAME. */
+export type RefStatic = Omit<RefVip, 'name' | 'region' | 'inner'>;
 export type RefHealth = {
   readonly probed: 'unknown' | 'up' | 'down';
   readonly forced: 'none' | 'up' | 'down' | 'drain';
@@ -63,6 +78,8 @@ export type RefClient = {
   readonly bears: (vip: string) => number;
   readonly country: string;
   readonly subdivision: string;
+  readonly city: string;
+  readonly area: string;
   readonly continent: string;
   readonly latitude: number;
   readonly longitude: number;
@@ -80,11 +97,18 @@ export type RefAnswer =
       /** How much of the address `sticky` used on the way to these. */
       readonly stickyBits: number;
     }
-  | { readonly kind: 'static'; readonly answer: RefStatic }
+  /** `ttl`: where a VIP is a service. */
+  | { readonly kind: 'static'; readonly answer: RefStatic; readonly ttl?: number }
   | { readonly kind: 'empty' };
 
 /** `ordered`: the list is in the order to serve, and not one of many random ones. */
-type Result = { readonly list: readonly Candidate[]; readonly ordered: boolean; readonly stickyBits: number };
+type Result = {
+  readonly list: readonly Candidate[];
+  readonly ordered: boolean;
+  readonly stickyBits: number;
+  /** The smallest TTL of the keys of `geo` that led here. */
+  readonly keyTtl: number | undefined;
+};
 
 type Candidate = { readonly vip: RefVip; readonly health: RefHealth };
 
@@ -94,7 +118,10 @@ export function decide(
   health: ReadonlyMap<string, RefHealth>,
   family: RefFamily,
   client: RefClient,
+  tree?: RefTree,
 ): RefAnswer {
+  const innerCounts = ({ vip }: Candidate, type: RefFamily | 'any', degree: Degree): boolean =>
+    vip.inner === undefined || (tree !== undefined && hasCounting(tree, vip.inner, type, degree));
   const all = service.vips.map((vip): Candidate => {
     const state = health.get(vip.name);
     if (!state) throw new Error(`no health for ${vip.name}`);
@@ -102,8 +129,8 @@ export function decide(
   });
   const withType = all.filter(({ vip }) => vip[family] !== undefined);
   const isForcedOut = ({ health: { forced } }: Candidate): boolean => forced === 'down' || forced === 'drain';
-  const isAvailable = (candidate: Candidate): boolean =>
-    !isForcedOut(candidate) && (candidate.health.forced === 'up' || candidate.health.probed !== 'down');
+  const isAvailable = (candidate: Candidate, type: RefFamily | 'any' = family): boolean =>
+    isUp(candidate.health) && innerCounts(candidate, type, 'up');
   /**
    * docs/steering.md#candidates: the region has at least min_healthy of its weight up; a region of weight 0 is counted
    * by number of VIPs.
@@ -114,7 +141,7 @@ export function decide(
     const weighs = inRegion.some((other) => other.health.weight > 0);
     const sum = (list: readonly Candidate[]): number =>
       list.reduce((total, { health: { weight, withheld } }) => total + (weighs ? weight + withheld : 1), 0);
-    return sum(inRegion.filter(isAvailable)) / sum(inRegion) >= least - 1e-6;
+    return sum(inRegion.filter((each) => isAvailable(each, 'any'))) / sum(inRegion) >= least - 1e-6;
   };
   /** docs/steering.md#candidates: a standby is a candidate only if no VIP with a weight is left for this client. */
   const run = (pool: readonly Candidate[]): Result => {
@@ -149,12 +176,15 @@ export function decide(
     }
     return plain;
   };
-  const answer = ({ list, ordered, stickyBits }: Result): RefAnswer => {
+  const answer = ({ list, ordered, stickyBits, keyTtl }: Result): RefAnswer => {
     const served = list.some(({ health: { weight } }) => weight > 0)
       ? list.filter((each) => each.health.weight > 0)
       : list;
-    const hold = Math.min(...withType.map((each) => each.health.holdSeconds));
-    const ttl = Math.max(service.ttl.min, Math.min(service.ttl.max, hold));
+    const hold = Math.min(...withType.map((each) => holdOf(tree, each, family)));
+    const { min } = service.ttl;
+    const max = keyTtl ?? service.ttl.max;
+    // docs/steering.md#ttl: the TTL of a key takes the place of a fixed one, and of the maximum of a range.
+    const ttl = service.ttl.min === service.ttl.max ? max : Math.min(max, Math.max(min, hold));
     return {
       kind: 'vips',
       vips: served.map(({ vip }) => vip),
@@ -165,17 +195,113 @@ export function decide(
     };
   };
 
-  const isCandidate = (each: Candidate): boolean => isAvailable(each) && isRegionHealthy(each);
+  /** docs/steering.md#partly-down */
+  const isServing = (each: Candidate): boolean => isAvailable(each) && each.health.weight > 0;
+  const joins = (each: Candidate): boolean =>
+    service.partial === 'serve_all' &&
+    !isForcedOut(each) &&
+    innerCounts(each, family, 'up') &&
+    each.health.weight > 0 &&
+    withType.some((other) => other.vip.region === each.vip.region && isServing(other));
+  const isCandidate = (each: Candidate): boolean => (isAvailable(each) || joins(each)) && isRegionHealthy(each);
   const available = (service.sheds ? runShedding : run)(withType.filter(isCandidate));
   if (available.list.length > 0) return answer(available);
+  if (service.steps.some((step) => step.kind === 'geo' && isWithheld(step, service, client))) return { kind: 'empty' };
   if (service.whenAllDown === 'none') return { kind: 'empty' };
   if (service.whenAllDown !== 'serve_all') return { kind: 'static', answer: service.whenAllDown };
   // serve_all: as if all were up; VIPs that an operator took out only if the operator took out all.
-  for (const pool of [withType.filter((each) => !isForcedOut(each)), all.every(isForcedOut) ? withType : []]) {
+  const left = withType.filter((each) => !isForcedOut(each) && innerCounts(each, family, 'not out'));
+  const isAllOut = all.every((each) => isForcedOut(each) || (tree !== undefined && isInnerOut(tree, each.vip)));
+  for (const pool of [left, isAllOut ? withType : []]) {
     const result = run(pool);
     if (result.list.length > 0) return answer(result);
   }
   return { kind: 'empty' };
+}
+
+type Degree = 'up' | 'not out';
+
+function isUp({ forced, probed }: RefHealth): boolean {
+  return forced === 'up' || (forced === 'none' && probed !== 'down');
+}
+
+function stateOf({ health }: RefTree, service: string, vip: RefVip): RefHealth {
+  const state = health.get(service)?.get(vip.name);
+  if (!state) throw new Error(`no health for ${service}/${vip.name}`);
+  return state;
+}
+
+function vipsOf({ services }: RefTree, service: string): readonly RefVip[] {
+  return services.get(service)?.vips ?? [];
+}
+
+/** docs/steering.md#services-as-vips: whether a service has a VIP with the type that counts. */
+function hasCounting(tree: RefTree, service: string, type: RefFamily | 'any', degree: Degree): boolean {
+  const vips = vipsOf(tree, service);
+  const isCounted = (vip: RefVip, wanted: RefFamily | 'any'): boolean => {
+    const state = stateOf(tree, service, vip);
+    const isOwn = degree === 'up' ? isUp(state) : state.forced !== 'down' && state.forced !== 'drain';
+    return isOwn && (vip.inner === undefined || hasCounting(tree, vip.inner, wanted, degree));
+  };
+  return vips.some((vip) => {
+    if ((type !== 'any' && vip[type] === undefined) || !isCounted(vip, type)) return false;
+    const least = vip.region === undefined || degree !== 'up' ? 0 : (tree.regions[vip.region]?.minHealthy ?? 0);
+    const inRegion = vips.filter(({ region }) => region === vip.region);
+    const weighs = inRegion.some((each) => stateOf(tree, service, each).weight > 0);
+    const weightOf = (each: RefVip): number => {
+      const { weight, withheld } = stateOf(tree, service, each);
+      return weighs ? weight + withheld : 1;
+    };
+    const sum = (list: readonly RefVip[]): number => list.reduce((total, each) => total + weightOf(each), 0);
+    return sum(inRegion.filter((each) => isCounted(each, 'any'))) / sum(inRegion) >= least - 1e-6;
+  });
+}
+
+function isInnerOut(tree: RefTree, { inner }: RefVip): boolean {
+  if (inner === undefined) return false;
+  return vipsOf(tree, inner).every(
+    (vip) => ['down', 'drain'].includes(stateOf(tree, inner, vip).forced) || isInnerOut(tree, vip),
+  );
+}
+
+function holdOf(tree: RefTree | undefined, { vip, health }: Candidate, family: RefFamily): number {
+  const { inner } = vip;
+  if (inner === undefined || !tree) return health.holdSeconds;
+  const others = vipsOf(tree, inner)
+    .filter((each) => each[family] !== undefined)
+    .map((each) => holdOf(tree, { vip: each, health: stateOf(tree, inner, each) }, family));
+  return Math.min(health.holdSeconds, ...others);
+}
+
+/**
+ * docs/steering.md#services-as-vips: every answer that is possible, with the services that give them. `clientOf`: the
+ * client as the VIPs of a service see it.
+ */
+export function decideNested(
+  tree: RefTree,
+  name: string,
+  family: RefFamily,
+  clientOf: (service: string) => RefClient,
+): readonly { readonly service: RefService; readonly answer: RefAnswer }[] {
+  const service = tree.services.get(name);
+  if (!service) throw new Error(`no service ${name}`);
+  const answer = decide(service, tree.regions, tree.health.get(name) ?? new Map(), family, clientOf(name), tree);
+  if (answer.kind === 'static') return [{ service, answer: { ...answer, ttl: service.ttl.min } }];
+  if (answer.kind === 'empty') return [{ service, answer }];
+  // Any of them may be first, unless they have an order.
+  const firsts = answer.ordered ? answer.vips.slice(0, 1) : answer.vips;
+  const plain = answer.vips.filter(({ inner }) => inner === undefined);
+  const own = { ...answer, vips: plain, count: Math.min(service.answers, plain.length) };
+  return [
+    ...(firsts.some(({ inner }) => inner === undefined) ? [{ service, answer: own }] : []),
+    ...firsts.flatMap(({ inner }) => {
+      if (inner === undefined) return [];
+      return decideNested(tree, inner, family, clientOf).map(({ service: last, answer: theirs }) => ({
+        service: last,
+        answer: theirs.kind === 'empty' ? theirs : { ...theirs, ttl: Math.min(answer.ttl, theirs.ttl ?? Infinity) },
+      }));
+    }),
+  ];
 }
 
 function steps(
@@ -187,11 +313,15 @@ function steps(
   let list = pool;
   let ordered = true;
   let stickyBits = 0;
+  let keyTtl: number | undefined;
   for (const step of service.steps) {
     switch (step.kind) {
-      case 'geo':
-        list = geo(step, list, client);
+      case 'geo': {
+        const found = geo(step, list, client);
+        list = found.list;
+        if (found.ttl !== undefined) keyTtl = Math.min(keyTtl ?? Infinity, found.ttl);
         break;
+      }
       case 'nearest':
         list = leastRegions(list, (region) => biasedKm(region, regions, step.bias, client), step.withinKm);
         break;
@@ -226,7 +356,7 @@ function steps(
         break;
     }
   }
-  return { list, ordered, stickyBits };
+  return { list, ordered, stickyBits, keyTtl };
 }
 
 function withoutStandbys(list: readonly Candidate[]): readonly Candidate[] {
@@ -276,6 +406,12 @@ function matches(key: RefKey, client: RefClient): boolean {
       return key.contains(client.address);
     case 'asn':
       return `AS${client.asn}` === key.value;
+    case 'city':
+      return (
+        [client.country, client.subdivision].includes(key.in) && client.city.toUpperCase() === key.name.toUpperCase()
+      );
+    case 'area':
+      return client.area === key.value;
     case 'subdivision':
       return client.subdivision === key.value;
     case 'country':
@@ -287,27 +423,44 @@ function matches(key: RefKey, client: RefClient): boolean {
   }
 }
 
-const BROADNESS = ['network', 'asn', 'subdivision', 'country', 'continent', 'default'];
+const BROADNESS = ['network', 'asn', 'city', 'subdivision', 'country', 'area', 'continent', 'default'];
 
 function specificity(key: RefKey): number {
-  return BROADNESS.indexOf(key.kind) * 1000 - (key.kind === 'network' ? key.bits : 0);
+  const depth = key.kind === 'network' ? key.bits : key.kind === 'city' ? key.in.length : 0;
+  return BROADNESS.indexOf(key.kind) * 1000 - depth;
 }
 
-function geo(
-  step: Extract<RefStep, { kind: 'geo' }>,
-  list: readonly Candidate[],
-  client: RefClient,
-): readonly Candidate[] {
+type RefGeo = Extract<RefStep, { kind: 'geo' }>;
+
+/** The entries that count for a client, the most specific first. None follows one with `none`. */
+function entriesFor(step: RefGeo, client: RefClient): RefGeo['map'] {
   const fitting = step.map
     .filter(({ key }) => matches(key, client))
     .toSorted((a, b) => specificity(a.key) - specificity(b.key));
-  for (const { regions } of step.fence ? fitting.slice(0, 1) : fitting) {
+  const end = fitting.findIndex(({ regions }) => step.fence || regions.length === 0);
+  return end < 0 ? fitting : fitting.slice(0, end + 1);
+}
+
+function geo(
+  step: RefGeo,
+  list: readonly Candidate[],
+  client: RefClient,
+): { readonly list: readonly Candidate[]; readonly ttl?: number | undefined } {
+  for (const { regions, ttl } of entriesFor(step, client)) {
     for (const region of regions) {
       const kept = list.filter(({ vip }) => vip.region === region);
-      if (kept.length > 0) return kept;
+      if (kept.length > 0) return { list: kept, ttl };
     }
   }
-  return [];
+  return { list: [] };
+}
+
+/** docs/steering.md#geo: `none` is the most specific key that the service has an answer for. */
+function isWithheld(step: RefGeo, { vips }: RefService, client: RefClient): boolean {
+  const has = (names: readonly string[]): boolean =>
+    vips.some(({ region }) => region !== undefined && names.includes(region));
+  const first = entriesFor(step, client).find(({ regions }) => regions.length === 0 || has(regions));
+  return first?.regions.length === 0;
 }
 
 /** The region with the least measure, and those at most `within` more. Unknown measures come last, all equal. */

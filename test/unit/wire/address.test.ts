@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import {
   bitAt,
@@ -9,6 +10,7 @@ import {
   parseEndpoint,
   parsePrefix,
 } from '../../../wire/address.ts';
+import { createDice, moreThan, printedSeed, trials } from '../../support/random.ts';
 
 function bytesOf(text: string): Uint8Array {
   const bytes = parseAddress(text);
@@ -51,6 +53,27 @@ describe('addresses', () => {
     '::1.2.3',
   ])('%j is not an address', (text) => {
     expect(parseAddress(text)).toBeUndefined();
+  });
+
+  test('random texts are addresses as for node:net, with the octets of URL', () => {
+    const dice = createDice(printedSeed('addresses'));
+    const pieces = ['0', '1', 'ff', '01', '255', '256', 'abcd', 'FFFF', '12345', 'g', '', '1.2.3.4', '01.2.3.4'];
+    const separators = [':', ':', ':', ':', '::', '.'];
+    const found = { v4: 0, v6: 0, none: 0 };
+    for (let i = 0; i < trials(200_000); i++) {
+      const separator = dice.pick(separators);
+      const parts = Array.from({ length: 1 + dice.below(9) }, () => dice.pick(pieces.slice(0, 1 + dice.below(13))));
+      const joins = parts.map((_, at) => (at === 0 ? '' : dice.chance(0.9) ? separator : dice.pick(separators)));
+      const text = parts.map((part, at) => `${joins[at] ?? ''}${part}`).join('');
+      const bytes = parseAddress(text);
+      expect((bytes?.length ?? 0) === 4 ? 4 : bytes ? 6 : 0, text).toBe(isIP(text));
+      if (bytes) found[bytes.length === 4 ? 'v4' : 'v6']++;
+      else found.none++;
+      if (bytes?.length === 16) {
+        expect(new URL(`http://[${formatAddress(bytes)}]/`).hostname, text).toBe(new URL(`http://[${text}]/`).hostname);
+      }
+    }
+    expect(Math.min(found.v4, found.v6, found.none)).toBeGreaterThan(moreThan(100));
   });
 });
 

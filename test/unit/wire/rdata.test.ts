@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { parseName } from '../../../wire/name.ts';
 import { additionalNameOffset, formatRdata, nameOffsets, parseRdataText, RdataError } from '../../../wire/rdata.ts';
 import { TYPE_NUMBERS, typeNumber } from '../../../wire/types.ts';
+import { createDice, printedSeed } from '../../support/random.ts';
 import { SAMPLES } from './rdata-samples.ts';
 
 const ORIGIN = parseName('example.com.');
-const SEED = Number(process.env['PHAROS_SEED'] ?? Date.now() % 1_000_000_007);
+const SEED = printedSeed('octets to text');
 
 function wireOf(mnemonic: string, text: string): Uint8Array {
   return parseRdataText(typeNumber(mnemonic) ?? -1, text, ORIGIN);
@@ -13,16 +14,6 @@ function wireOf(mnemonic: string, text: string): Uint8Array {
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
-}
-
-function xorshift(seed: number): () => number {
-  let state = seed | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }
 
 const samples = Object.entries(SAMPLES).flatMap(([mnemonic, texts]) => texts.map((text) => ({ mnemonic, text })));
@@ -182,21 +173,21 @@ describe('mistakes say what was expected', () => {
   });
 });
 
-describe(`octets to text to the same octets, PHAROS_SEED=${SEED}`, () => {
+describe('octets to text to the same octets', () => {
   test.each(Object.keys(SAMPLES))('%s', (mnemonic) => {
-    const random = xorshift(SEED + (typeNumber(mnemonic) ?? 0));
+    const dice = createDice(SEED + (typeNumber(mnemonic) ?? 0));
     const type = typeNumber(mnemonic) ?? -1;
     let readable = 0;
     for (const text of SAMPLES[mnemonic] ?? []) {
       for (let round = 0; round < 200; round++) {
         // A sample with some octets changed, cut or added: some still fit the type, some do not.
         const wire = [...wireOf(mnemonic, text)];
-        for (let changes = Math.floor(random() * 3); changes >= 0; changes--) {
-          const at = Math.floor(random() * (wire.length + 1));
-          const change = random();
-          if (change < 0.8 && at < wire.length) wire[at] = Math.floor(random() * 256);
+        for (let changes = dice.below(3); changes >= 0; changes--) {
+          const at = dice.below(wire.length + 1);
+          const change = dice.fraction();
+          if (change < 0.8 && at < wire.length) wire[at] = dice.below(256);
           else if (change < 0.9) wire.splice(at, 1);
-          else wire.splice(at, 0, Math.floor(random() * 256));
+          else wire.splice(at, 0, dice.below(256));
         }
         const octets = Uint8Array.from(wire);
         const formatted = formatRdata(type, octets);

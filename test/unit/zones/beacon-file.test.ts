@@ -6,7 +6,7 @@ import { createBeaconSamples } from '../../../geo/beacon-samples.ts';
 import { readBeaconFile, writeBeaconFile } from '../../../zones/beacon-file.ts';
 import { loadGeneration } from '../../../zones/load-generation.ts';
 import { T } from '../../support/message.ts';
-import { answering } from '../../support/pharos.ts';
+import { answering, bundledGeography } from '../../support/pharos.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pharos-beacon-file-'));
 afterAll(() => {
@@ -77,7 +77,8 @@ test('an unusable file is a warning: PH383', () => {
   writeFileSync(join(state, 'beacon.json'), '!');
   writeFileSync(join(state, 'pharos.yaml'), `${YAML}state_dir: ${state}\nzones: ${state}/example.com.yaml\n`);
   writeFileSync(join(state, 'example.com.yaml'), ZONE);
-  const outcome = loadGeneration({ file: join(state, 'pharos.yaml'), cwd: state, env: {}, cores: 1 });
+  const input = { file: join(state, 'pharos.yaml'), cwd: state, env: {}, cores: 1 };
+  const outcome = loadGeneration({ ...input, geographyInUse: bundledGeography() });
   expect(outcome.ok).toBe(true);
   expect(outcome.diagnostics.map(({ code, severity }) => `${code} ${severity}`)).toContain('PH383 warning');
 });

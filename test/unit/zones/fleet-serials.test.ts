@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { TYPE } from '../../../wire/types.ts';
 import type { FleetSerials } from '../../../zones/agree-serial.ts';
-import { createPartStore } from '../../../zones/image/part-store.ts';
+import { createPartStore, keepParts } from '../../../zones/image/part-store.ts';
 import { loadWorld, type LoadedWorld, type World } from '../../../zones/load-generation.ts';
 import { formatSerials } from '../../../zones/serials.ts';
 import { answeringFrom, folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -22,7 +22,7 @@ function nodeOf(files: Readonly<Record<string, string>>) {
   const folder = folderOf({ ...NO_GEOGRAPHY, 'pharos.yaml': PHAROS, ...files });
   const store = createPartStore((octets) => new SharedArrayBuffer(octets));
   const load = (before?: World, fleetSerials?: FleetSerials): LoadedWorld => {
-    store.parts = new Set([...(before?.compiled.values() ?? [])].map(({ part }) => part));
+    keepParts(store, () => (before?.compiled.items ?? []).map(({ part }) => part));
     const outcome = loadWorld({ file: undefined, cwd: folder.path, env: {}, cores: 1, fleetSerials }, store, before);
     if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
     return outcome.value;
@@ -38,7 +38,7 @@ function servedBy(world: World, apex: string): readonly number[] {
   return [soa, negative].map((record) => Number.parseInt(record?.data.slice(-40, -32) ?? '', 16));
 }
 
-const entry = (world: World, key = KEY) => world.generation.serials[key];
+const entry = (world: World, key = KEY) => world.generation.serials.get(key);
 const known = (
   ...pairs: readonly (readonly [string | undefined, number])[]
 ): ReadonlyMap<string, ReadonlyMap<string, number>> =>
@@ -84,7 +84,7 @@ describe('a load', () => {
     // `last` has no content: saved by a server without a fleet.
     using kept = nodeOf({
       'zones/a.yaml': zone('example.com'),
-      'state/serials.json': formatSerials({ [KEY]: { serial: serial - 10, digest } }),
+      'state/serials.json': formatSerials(new Map([[KEY, { serial: serial - 10, digest }]])),
     });
     const again = kept.load().world;
     expect(entry(again)).toEqual({ serial: serial - 10, digest, content });

@@ -8,14 +8,16 @@ import { loadPacked, NO_GEOGRAPHY } from '../../../support/pharos.ts';
 let nowMs: number;
 let counters: Float64Array;
 let served: Float64Array;
+let zoneQueries: Float64Array;
 let traffic: TrafficWindow;
 beforeEach(() => {
   nowMs = 1000;
   counters = new Float64Array(COUNTERS);
   served = new Float64Array(2);
+  zoneQueries = new Float64Array(2);
   traffic = createTrafficWindow({
     counters: () => counters,
-    answers: { served: () => served.slice() },
+    answers: { served: () => served.slice(), zoneQueries: () => zoneQueries.slice() },
     nowMs: () => nowMs,
   });
 });
@@ -85,4 +87,23 @@ test('a reload that moves VIPs to other slots keeps the count of each', () => {
   expect(lately()).toEqual({ new: 1, b: 53, back: 1, a: 7 });
   pass(70);
   expect(lately()).toEqual({ new: 0, b: 0, back: 0, a: 0 });
+});
+
+test('a reload that adds, moves and removes zones keeps the count of each', () => {
+  const generation = (names: readonly string[]): Current => {
+    const files: Record<string, string | Uint8Array> = { ...NO_GEOGRAPHY };
+    for (const [at, name] of names.entries())
+      files[`zones/${at}.yaml`] = `zone: ${name}\nnameservers: [ns]\nrecords: { ns: { A: 192.0.2.53 } }\n`;
+    return prepare(loadPacked(files), 1, [], 1);
+  };
+  const [before, next] = [generation(['a.example', 'b.example']), generation(['c.example', 'b.example', 'a.example'])];
+  zoneQueries = Float64Array.of(5, 50);
+  pass(10);
+  zoneQueries = Float64Array.of(0, 52, 6);
+  traffic.replaced(before, next);
+  expect([...traffic.recent().zoneQueries]).toEqual([0, 52, 6]);
+  zoneQueries = Float64Array.of(1, 53, 7);
+  expect([...traffic.recent().zoneQueries]).toEqual([1, 53, 7]);
+  pass(70);
+  expect([...traffic.recent().zoneQueries]).toEqual([0, 0, 0]);
 });

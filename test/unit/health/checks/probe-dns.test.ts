@@ -5,6 +5,7 @@ import { createServer, Packet } from 'dns2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probeDns } from '../../../../health/checks/probe-dns.ts';
 import { systemClock } from '../../../../health/clock.ts';
+import { freePort } from '../../../support/free-port.ts';
 import { dnsCheck, lateProbe, listen, never } from '../support.ts';
 
 /** Answers by the first label of the name: `ok`, `nodata`, `rcode3`, `big` (does not fit UDP), `hang`. */
@@ -30,16 +31,8 @@ const server = createServer({
 let port = 0;
 
 beforeAll(async () => {
-  // The same port for both, which the first may have got while the second is taken: then once more.
-  for (let attempt = 0; port === 0 && attempt < 5; attempt += 1) {
-    const free = await listen(net.createServer());
-    await free.close();
-    const addresses = await server.listen({
-      udp: { port: free.port, address: '127.0.0.1' },
-      tcp: { port: free.port, address: '127.0.0.1' },
-    });
-    port = addresses.udp === undefined ? 0 : free.port;
-  }
+  port = await freePort();
+  await server.listen({ udp: { port, address: '127.0.0.1' }, tcp: { port, address: '127.0.0.1' } });
 });
 afterAll(() => server.close());
 
@@ -100,7 +93,7 @@ describe('dns', () => {
   });
 
   test('the deadline covers TCP, and nothing stays open', async () => {
-    const tcp = await listen(net.createServer());
+    const tcp = await listen(net.createServer(), await freePort());
     const udp = dgram.createSocket('udp4');
     udp.on('message', (message, from) => {
       const response = Packet.createResponseFromRequest(Packet.parse(message));

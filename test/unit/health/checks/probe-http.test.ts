@@ -6,7 +6,9 @@ import { probeHttp } from '../../../../health/checks/probe-http.ts';
 import type { ProbeResult } from '../../../../health/checks/probe.ts';
 import type { Clock } from '../../../../health/clock.ts';
 import type { ProbeConnection } from '../../../../health/connection.ts';
-import { closedPort, drip, httpCheck, lateProbe, listen, never, selfSigned, type TestServer } from '../support.ts';
+import { freePort } from '../../../support/free-port.ts';
+import { PATIENCE_MS } from '../../../support/patience.ts';
+import { drip, httpCheck, lateProbe, listen, never, selfSigned, type TestServer } from '../support.ts';
 
 let served: TestServer;
 const seen: http.IncomingMessage[] = [];
@@ -50,7 +52,7 @@ afterAll(() => served.close());
 
 function probe(change: Parameters<typeof httpCheck>[0], port = served.port, clock?: Clock): Promise<ProbeResult> {
   const options = clock === undefined ? {} : { clock };
-  return probeHttp({ host: '127.0.0.1', port }, httpCheck({ timeoutMs: 5000, ...change }), never, options);
+  return probeHttp({ host: '127.0.0.1', port }, httpCheck({ timeoutMs: PATIENCE_MS, ...change }), never, options);
 }
 
 /** A probe that ends at its deadline of 300 ms. */
@@ -190,7 +192,7 @@ describe('what is no HTTP server', () => {
   });
 
   test('nobody listens', async () => {
-    expect(await probe({}, await closedPort())).toMatchObject({ passed: false, reason: 'connect refused' });
+    expect(await probe({}, await freePort())).toMatchObject({ passed: false, reason: 'connect refused' });
   });
 });
 
@@ -220,7 +222,7 @@ describe('https', () => {
     const before = getCACertificates('default');
     setDefaultCACertificates(trust ? [trusted] : []);
     try {
-      const spec = httpCheck({ kind: 'https', timeoutMs: 1000, ...change });
+      const spec = httpCheck({ kind: 'https', timeoutMs: PATIENCE_MS, ...change });
       const result = await probeHttp({ host: '127.0.0.1', port: server.port }, spec, never);
       expect(result.reason).toMatch(reason);
       expect(result.passed).toBe(passed);

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { probeTcp } from '../../../../health/checks/probe-tcp.ts';
 import { systemClock } from '../../../../health/clock.ts';
 import type { ProbeConnection } from '../../../../health/connection.ts';
-import { closedPort, lateProbe, listen, never, tcpCheck } from '../support.ts';
+import { freePort } from '../../../support/free-port.ts';
+import { lateProbe, listen, never, tcpCheck } from '../support.ts';
 
 describe('tcp', () => {
   const text = (wanted: string) => ({ kind: 'text', text: wanted }) as const;
@@ -44,7 +45,7 @@ describe('tcp', () => {
   });
 
   test('nobody listens', async () => {
-    const port = await closedPort();
+    const port = await freePort();
     const result = await probeTcp({ host: '127.0.0.1', port }, tcpCheck(), never);
     expect(result).toMatchObject({ passed: false, reason: 'connect refused' });
   });

@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-test('200,000 queries of each kind leave nothing on the heap', { timeout: 60_000 }, async () => {
+test('200,000 queries of each kind leave nothing on the heap', async () => {
   const script = fileURLToPath(new URL('./answer-allocation.ts', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script]);
   const octets = JSON.parse(stdout) as Record<string, number>;
-  expect(Object.keys(octets)).toHaveLength(13);
+  expect(Object.keys(octets)).toHaveLength(16);
   // A number on the heap takes 12 octets per query, the smallest object 16. V8 counts by pages of 256 KiB: 1.3 octets
   // per query each, whatever filled them.
   for (const [kind, each] of Object.entries(octets)) expect(each, kind).toBeLessThan(6);

@@ -34,11 +34,13 @@ records:
   ns.sub: { A: 192.0.2.3 }
 services:
   geo: { vips: { k: { region: seoul, A: 192.0.2.4 }, d: { region: dublin, A: 192.0.2.5 } }, ttl: { min: 5, max: 30 }, steer: [geo: { KR: seoul, default: dublin }, weighted] }
+  other: { vips: { k: { region: seoul, TXT: [kr, same], MX: 10 ns1 }, d: { region: dublin, TXT: [same, ie], MX: 20 ns1 } }, answers: 2, steer: [sticky] }
   sticky: { vips: { k: { A: 192.0.2.4, weight: 3 }, d: { A: 192.0.2.5 } }, steer: [sticky], answers: 2 }
 `,
 };
 const secrets = { cookieSecrets: [Buffer.alloc(16, 2), Buffer.alloc(16, 1)] };
-const { state } = answering(files, { ...secrets, clients: [createClientRing()] });
+const version = Buffer.from('of the operator');
+const { state } = answering(files, { ...secrets, version, clients: [createClientRing()] });
 const limited = answering(files, { ...secrets, rrl: { perSecond: 1000, slip: 2 } }).state;
 const cookies = createCookies([Buffer.alloc(16, 1)]);
 
@@ -52,9 +54,12 @@ const queries = {
   referral: encodeQuery('a.sub.example.com', T.A),
   steered: encodeQuery('geo.example.com', T.A, edns),
   sticky: encodeQuery('sticky.example.com', T.A, edns),
+  otherType: encodeQuery('other.example.com', T.TXT, edns),
   refused: encodeQuery('www.example.org', T.A, { edns: {} }),
   malformed: encodeQuery('ns1.example.com', T.A).subarray(0, -1),
   clientCookie: encodeQuery('ns1.example.com', T.A, withCookie(Buffer.alloc(8))),
+  version: encodeQuery('version.bind', T.TXT, { class: 3 }),
+  refusedInChaos: encodeQuery('www.example.com', T.A, { class: 3 }),
   limited: encodeQuery('x.example.com', T.A),
   serverCookie: encodeQuery('ns1.example.com', T.A, withCookie(cookieOfTheSecond())),
 };

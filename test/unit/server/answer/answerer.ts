@@ -7,7 +7,7 @@
  *    14  transport
  */
 import { getHeapStatistics } from 'node:v8';
-import { TRANSPORT, type Answer, type Publication } from '../../../../server/contract.ts';
+import { DEFERRED, TRANSPORT, type Answer, type Publication } from '../../../../server/contract.ts';
 import { TCP_OCTETS, UDP_OCTETS } from '../../../../wire/limits.ts';
 
 export const DO = {
@@ -16,12 +16,17 @@ export const DO = {
   THROW: 't'.charCodeAt(0),
   /** Ends the thread. */
   DIE: 'd'.charCodeAt(0),
+  /** Blocks the thread for BLOCK_MS. */
+  BLOCK: 'b'.charCodeAt(0),
+  /** Hands the message over to the control thread. */
+  DEFER: 'c'.charCodeAt(0),
   /** 60,000 octets. */
   ANSWER_LONG: 'l'.charCodeAt(0),
   /** Octets that the thread has ever allocated on the heap, as a double from 32; 0 if Node.js does not know. */
   TELL_ALLOCATED: 'h'.charCodeAt(0),
 } as const;
 
+export const BLOCK_MS = 2000;
 export const LONG_OCTETS = 60_000;
 
 export function createAnswerer(publication: Publication, _counters: Float64Array, threadIndex: number): Answer {
@@ -29,8 +34,10 @@ export function createAnswerer(publication: Publication, _counters: Float64Array
   return ({ rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt }) => {
     const what = rx[rxAt + 12];
     if (what === DO.STAY_SILENT) return 0;
+    if (what === DO.DEFER) return DEFERRED;
     if (what === DO.THROW) throw new Error('this query is bad');
     if (what === DO.DIE) process.exit(7);
+    if (what === DO.BLOCK) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCK_MS);
     const room = transport === TRANSPORT.UDP ? UDP_OCTETS : TCP_OCTETS;
     const copied = Math.min(length - 12, room - 32);
     // From the end: the response may lie over its query.

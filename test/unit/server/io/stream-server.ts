@@ -30,8 +30,11 @@ export async function serveStream({ tls, long, nowMs, ...limits }: StreamOptions
     currentLong: () => long,
     take: () => undefined,
     stopping: () => false,
+    defers: () => true,
+    settled: () => undefined,
     threw: (error) => void thrown.push(error),
     send: () => undefined,
+    ask: () => Promise.resolve(undefined),
   };
   const security = createSecurity(nowMs);
   if (tls) security.take({ generation: 1, payload: undefined, tls });

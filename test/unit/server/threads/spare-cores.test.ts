@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../../health/clock.ts';
 import { coresOfThisThread, type OwnThread } from '../../../../server/threads/own-threads.ts';
 import { keepCoresSpare } from '../../../../server/threads/spare-cores.ts';
+import { createManualClock } from '../../health/support.ts';
 
 /** A clock with one timer; `second` lets its time pass. */
 function createSeconds() {
@@ -153,7 +154,90 @@ describe('without spare cores', () => {
       spare.threadStarted();
     }
     expect(allowed.nice()).toMatchObject({ node: 10, stream: 0, 'udp-0': 0 });
-    expect(refused.nice()).toMatchObject({ node: 10, stream: 10, 'udp-0': 10 });
+    expect(refused.nice()).toMatchObject({ stream: 10, 'udp-0': 10 });
+  });
+});
+
+describe('a control thread without spare cores that is late', () => {
+  /** `work` lets time pass; `stall` delays the control thread in between. */
+  const beginLate = ({ refused = false } = {}) => {
+    const clock = createManualClock();
+    let stalledMs = 0;
+    let value = 0;
+    const control: OwnThread = {
+      ...{ id: process.pid, name: 'node', runOn: () => true },
+      setNice: (wanted) => {
+        if (refused && wanted < value) return false;
+        value = wanted;
+        return true;
+      },
+    };
+    const spare = keepCoresSpare({
+      ...{ workers: 1, queries: () => 0, readCores: () => [0], nice: 0, listThreads: () => [control] },
+      clock: { ...clock, now: () => clock.now() + stalledMs },
+    });
+    return {
+      stop: () => {
+        spare.stop();
+      },
+      nice: () => value,
+      timers: () => clock.timers(),
+      work: (ms: number) => clock.advance(ms),
+      stall: async (ms: number) => {
+        stalledMs += ms;
+        await clock.advance(100);
+      },
+    };
+  };
+
+  test('gets its usual priority at once, until it has been on time for five seconds', async () => {
+    const { nice, work, stall } = beginLate();
+    await work(10_000);
+    await stall(49);
+    expect(nice()).toBe(10);
+    await stall(50);
+    expect(nice()).toBe(0);
+    await work(4000);
+    await stall(50);
+    await work(4900);
+    expect(nice()).toBe(0);
+    await work(100);
+    expect(nice()).toBe(10);
+  });
+
+  test('keeps it for longer and longer, at most for a minute, if it is late again soon', async () => {
+    const { nice, work, stall } = beginLate();
+    const held: number[] = [];
+    for (let round = 0; round < 6; round++) {
+      await stall(500);
+      let ms = 0;
+      for (; nice() === 0; ms += 100) await work(100);
+      held.push(ms);
+    }
+    expect(held).toEqual([5000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+    await work(60_000);
+    await stall(500);
+    await work(4900);
+    expect(nice()).toBe(0);
+    await work(100);
+    expect(nice()).toBe(10);
+  });
+
+  test('keeps a priority between the two where it may not return to the usual one', async () => {
+    const { nice, work, stall, timers } = beginLate({ refused: true });
+    expect(nice()).toBe(5);
+    await stall(500);
+    await work(60_000);
+    expect(nice()).toBe(5);
+    expect(timers()).toBe(0);
+  });
+
+  test('has its usual priority at the end', async () => {
+    const { stop, nice, work, timers } = beginLate();
+    await work(1000);
+    stop();
+    expect(nice()).toBe(0);
+    expect(timers()).toBe(0);
   });
 });
 

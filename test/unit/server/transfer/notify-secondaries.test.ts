@@ -110,7 +110,7 @@ async function expectSilence({ endpoint, next }: Awaited<ReturnType<typeof secon
 function settingsFor(endpoints: TransferSettings['notify'], key?: string): TransferSettings {
   const from = parsePrefix('127.0.0.0/8');
   if (!from) throw new Error('no prefix');
-  return { keys: [KEY], allow: [{ from, key }], notify: endpoints };
+  return { keys: [KEY], allow: [{ from, key, steered: 'default' }], notify: endpoints, catalog: undefined };
 }
 
 /** The header and the question back, as a secondary does, with an RCODE. */

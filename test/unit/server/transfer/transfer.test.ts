@@ -5,10 +5,11 @@
 import { describe, expect, test } from 'vitest';
 import { COUNTER } from '../../../../server/counters.ts';
 import { parseName } from '../../../../wire/name.ts';
+import { formatRdata } from '../../../../wire/rdata.ts';
 import { readTsig } from '../../../../wire/tsig-record.ts';
 import { TSIG_ERROR, verifyTsig } from '../../../../wire/tsig.ts';
 import { decodeMessage, encodeQuery, readName, T, wireName, type DecodedRecord } from '../../../support/message.ts';
-import { ixfr, KEY, PEER, servePeers as serve, sign, SIGNING, STRANGER } from '../../../support/peer.ts';
+import { ixfr, KEY, LISTING, PEER, servePeers as serve, sign, SIGNING, STRANGER } from '../../../support/peer.ts';
 import { SAMPLES } from '../../wire/rdata-samples.ts';
 
 const TSIG = 250;
@@ -370,6 +371,30 @@ ${service}
     expect(await transferred('    steer: [weighted]', vips)).toEqual(['5 b.example.net.']);
   });
 
+  test.each([
+    ['those of the heaviest VIP', '', ['"b"', '"same"']],
+    ['those of as many VIPs as answers says, each record once', '    answers: 2', ['"a"', '"same"', '"b"']],
+    ['the static answer behind a fence', `${GEO('{ KR: seoul }', ', fence: true')}\n    when_all_down: { TXT: sorry }`, ['"sorry"']], // prettier-ignore
+  ])('records of other types: %s', async (_, more, expected) => {
+    const { tcp } = serve({
+      'zones/example.com.yaml': `
+zone: example.com
+nameservers: [ns.example.net.]
+regions: { seoul: { at: KR } }
+services:
+  www:
+    vips:
+      a: { TXT: [a, same] }
+      b: { TXT: [b, same], weight: 5 }
+      c: { TXT: c, weight: 0 }
+${more === '' || !more.includes('steer') ? '    steer: [weighted]\n' : ''}${more}
+`,
+    });
+    const all = recordsOf(await tcp(encodeQuery('example.com', T.AXFR), PEER));
+    const texts = all.flatMap(({ type, data }) => (type === T.TXT ? formatRdata(type, Buffer.from(data, 'hex')) : []));
+    expect(texts.sort()).toEqual([...expected].sort());
+  });
+
   test('always the same, whatever the state of a VIP', async () => {
     const first = await transferred('    steer: [weighted]');
     for (let time = 0; time < 5; time++) expect(await transferred('    steer: [weighted]')).toEqual(first);
@@ -383,6 +408,10 @@ ${service}
     const all = recordsOf(await tcp(encodeQuery('example.com', T.AXFR), PEER));
     const types = all.filter(({ name }) => name === 'www.example.com.').map(({ type }) => type);
     expect(types).toEqual([T.TXT, T.A]);
+    const listed = recordsOf(await tcp(encodeQuery('example.com', T.AXFR), LISTING));
+    const text = ({ name, type, data }: (typeof all)[number]): string => `${name} ${type} ${data}`;
+    const rest = all.filter(({ name, type }) => name !== 'www.example.com.' || type !== T.A);
+    expect(listed.map(text)).toEqual(rest.map(text));
   });
 });
 
@@ -431,5 +460,36 @@ describe('a zone of many messages', () => {
     const tsigs = messages.map((each) => readTsig(each));
     expect(tsigs.every((tsig) => typeof tsig !== 'string' && tsig.mac.length === 32)).toBe(true);
     for (const each of messages) expect(each.length).toBeLessThanOrEqual(65_535);
+  });
+});
+
+describe('the catalog zone (RFC 9432)', () => {
+  const files = {
+    'pharos.yaml': 'geo: { databases: [small.mmdb] }\ntransfer: { catalog: catalog.invalid }\n',
+    'zones/b.yaml': 'zone: b.example\nnameservers: [ns1.example.net.]\n',
+    'zones/a.yaml': 'zone: A.example\nnameservers: [ns1.example.net.]\n',
+  };
+
+  test('lists all other zones', async () => {
+    const all = recordsOf(await serve(files).tcp(encodeQuery('catalog.invalid', T.AXFR), PEER));
+    expect(all.map(({ type }) => type)).toEqual([T.SOA, T.NS, T.TXT, 12, 12, T.SOA]);
+    expect(
+      all.filter(({ type }) => type === 12).map(({ name, data }) => [name.split('.').slice(1).join('.'), data]),
+    ).toEqual([
+      ['zones.catalog.invalid.', Buffer.from('\x01a\x07example\0', 'latin1').toString('hex')],
+      ['zones.catalog.invalid.', Buffer.from('\x01b\x07example\0', 'latin1').toString('hex')],
+    ]);
+  });
+
+  test('is refused to those who may not transfer zones', () => {
+    const { udp } = serve(files);
+    const ask = (from: string): unknown => {
+      const { rcode, answer, edns } = decodeMessage(
+        udp(encodeQuery('version.catalog.invalid', T.TXT, { edns: {} }), from),
+      );
+      return [rcode, answer.length, edns?.error];
+    };
+    expect(ask(PEER)).toEqual([0, 1, undefined]);
+    expect(ask(STRANGER)).toEqual([5, 0, 18]);
   });
 });

@@ -35,7 +35,7 @@ records:
     expect(node % 2).toBe(0);
     seen++;
     if (nodeWord(words, node, NODE.RRSET_COUNT) === 0) continue;
-    const first = firstRrsetOf(words, node);
+    const first = firstRrsetOf(node);
     expect(first).toBe(node + 1);
     const nameEnd = nameAtOf(words, node) + (nodeWord(words, node, NODE.NAME_AND_FLAGS) & 0xff);
     expect(wireAtOf(words, first)).toBe(nameEnd);

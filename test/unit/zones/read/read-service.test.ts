@@ -26,6 +26,9 @@ test.each<[string, string[], object]>([
   ['one answer despite the step all', ['steer: all', 'answers: 1', VIPS], { answers: 1 }],
   ['a shared check', ['check: shared', VIPS], { vips: [{ check: { name: 'shared', kind: 'tcp' } }, {}] }],
   ['its own check', ['check: { type: tcp, port: 80 }', VIPS], { vips: [{ check: { name: 'www.example.com', port: 80 } }, {}] }], // prettier-ignore
+  ['a check of a VIP', ['check: shared', 'vips: { a: { A: 203.0.113.1 }, b: { A: 203.0.113.2, check: { type: tcp, port: 81 } } }'], { vips: [{ check: { name: 'shared' } }, { check: { name: 'www.example.com/b', port: 81 } }] }], // prettier-ignore
+  ['a check of one VIP alone', ['vips: { a: { A: 203.0.113.1 }, b: { A: 203.0.113.2, check: shared } }'], { vips: [{ check: undefined }, { check: { name: 'shared' } }] }], // prettier-ignore
+  ['no check of a VIP', ['check: shared', 'vips: { a: { A: 203.0.113.1, check: none }, b: { A: 203.0.113.2 } }'], { vips: [{ check: undefined }, { check: { name: 'shared' } }] }], // prettier-ignore
   ['standby', ['vips: { a: { A: 203.0.113.1, weight: 0 } }'], { vips: [{ weight: 0 }] }],
   ['both families', ['vips: { a: { A: 203.0.113.1, AAAA: 2001:db8::1 } }'], { vips: [{ a: Uint8Array.of(203, 0, 113, 1), aaaa: expect.any(Uint8Array) as Uint8Array }] }], // prettier-ignore
   ['none', ['when_all_down: none', VIPS], { whenAllDown: { kind: 'none' } }],
@@ -48,6 +51,7 @@ test('names in CNAMEs are relative to the zone', () => {
 });
 
 /** Weights that differ only between regions. */
+const SIXTEEN = Array.from({ length: 16 }, (_, at) => `TYPE${65_300 + at}: '\\# 0'`).join(', ');
 const WEIGHTS =
   'vips: { a: { region: seoul, A: 203.0.113.1, weight: 1 }, b: { region: virginia, A: 203.0.113.2, weight: 4 } }';
 
@@ -82,7 +86,7 @@ describe('a mistake is reported at its position', () => {
     [['ttl: 20'], '11:5 PH012', 'needs the key vips'],
     [['vips: {}'], '11:11 PH204', 'a service needs a VIP'],
     [['vips:'], '11:5 PH204', 'a service needs a VIP'],
-    [['vips: { a: { region: seoul } }'], '11:13 PH201', 'VIP a has no address'],
+    [['vips: { a: { region: seoul } }'], '11:13 PH201', 'VIP a has no records'],
     [['vips: { a: { A: 192.0.2.1, CNAME: x } }'], '11:13 PH202', 'CNAME beside an address'],
     [['vips: { a: { CNAME: a..b } }'], '11:25 PH202', 'empty label'],
     [['vips: { a: { A: 192.0.2.1 }, b: { CNAME: x } }'], '11:34 PH203', 'b is a CNAME and a is an address'],
@@ -107,6 +111,11 @@ describe('a mistake is reported at its position', () => {
     [[VIPS, 'check: { type: tpc }'], '12:20 PH040', 'did you mean "tcp"?'],
     [['vips: { a: { A: 192.0.2.1 } }', 'check: portless'], '11:13 PH218', 'has no port for a'],
     [['vips: { a: { A: 192.0.2.1, probe: 10.0.0.1 } }', 'check: portless'], '11:13 PH218', 'add port'],
+    [['vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.2, check: portless } }', 'check: shared'], '11:34 PH218', 'has no port for b'], // prettier-ignore
+    [['vips: { a: { A: 192.0.2.1, check: shard } }'], '11:39 PH207', 'did you mean "shared"?'],
+    [['vips: { a: { A: 192.0.2.1, check: [shared] } }'], '11:39 PH013', 'got a list'],
+    [['vips: { a: { A: 192.0.2.1, check: { type: tcp, port: 80, quorum: all } } }'], '11:39 PH237', 'no fleet'],
+    [['vips: { a: { A: 192.0.2.1, check: { type: tcp, port: 80 } } }', 'shed: {}'], '12:5 PH226', 'no check reports'],
     [
       ['vips: { a: { A: 192.0.2.1 } }', 'check: { all_of: [{ any_of: [portless] }] }'],
       '11:13 PH218',
@@ -131,6 +140,20 @@ describe('a mistake is reported at its position', () => {
     [['vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.1 }, c: { A: 192.0.2.1 } }'], '11:34 PH234', 'b and 1 more'],
     [['vips: { a: { AAAA: "2001:db8::1" }, b: { AAAA: "2001:db8:0::1" } }'], '11:41 PH234', 'make them one VIP'],
     [['vips: { a: { CNAME: x }, b: { CNAME: y } }', 'answers: 2'], '12:14 PH235', 'one CNAME'],
+    [['vips: { a: { CNAME: x } }', 'svcb: {}'], '12:11 PH239', 'answers queries of every type'],
+    [['vips: { a: { TXT: x, NS: ns } }'], '11:26 PH246', 'NS records cannot be steered'],
+    [['vips: { a: { TXT: x } }', 'check: shared'], '11:13 PH247', 'VIP a has no address'],
+    [['vips: { a: { TXT: x, probe: ":80" } }', 'check: shared'], '11:13 PH247', 'nothing to connect to'],
+    [[`vips: { a: { ${SIXTEEN} } }`], '11:13 PH248', 'have 16 types'],
+    [['vips: { a: { TXT: x, txt: y } }'], '11:26 PH109', 'the same type as TXT'],
+    [['vips: { a: { A: 192.0.2.1, HTTPS: 1 . } }', 'svcb: {}'], '12:11 PH239', 'its VIP a has HTTPS'],
+    [['vips: { a: { TXT: x } }', 'when_all_down: { MX: 10 a }'], '12:20 PH216', 'no VIP has'],
+    [['vips: { a: { TXT: x } }', 'when_all_down: { CNAME: x, TXT: y }'], '12:20 PH216', 'beside other records'],
+    [['vips: { a: { TXT: x, CNAME: y } }'], '11:13 PH202', 'CNAME beside other records'],
+    [[VIPS, 'svcb: { alpn: [h2, h2] }'], '12:19 PH238', 'h2 twice'],
+    [[VIPS, 'svcb: { alpn: "h2,h3" }'], '12:19 PH238', 'such as alpn: [h2, h3]'],
+    [[VIPS, 'svcb: { port: 0 }'], '12:19 PH014', 'must be 1 to 65535'],
+    [[VIPS, 'svcb: { ports: 443 }'], '12:13 PH010', 'port'],
     [['vips: { a: { CNAME: x }, b: { CNAME: y } }', 'steer: all'], '12:12 PH235', 'one CNAME'],
     [[WEIGHTS, 'steer: [failover: [seoul, virginia]]'], '11:62 PH233', 'no step uses weights'],
     [[WEIGHTS], '11:62 PH233', 'nearest chooses the region'],
@@ -187,6 +210,14 @@ services:
     expectMistake(diagnostics, '8:13 PH112', 'not in the zone');
   });
 
+  test('a type of a VIP beside static records of it: both places', () => {
+    const { diagnostics } = readZoneText(
+      `${HEAD}  www: { MX: 10 a, TXT: x }\nservices: { www: { vips: { a: { TXT: y } } } }\n`,
+    );
+    expectMistake(diagnostics, '9:28 PH249', 'static TXT records of www.example.com (');
+    expect(diagnostics[0]?.message).toContain(':8)');
+  });
+
   test('a CNAME service beside records', () => {
     const { diagnostics } = readZoneText(
       `${HEAD}  www: { TXT: x }\nservices: { www: { vips: { a: { CNAME: x.example.net. } } } }\n`,
@@ -199,5 +230,46 @@ services:
       `${HEAD}checks: { web: { type: htp } }\nservices: { www: { check: web, vips: { a: { A: 192.0.2.1 } } } }\n`,
     );
     expectMistake(diagnostics, '8:24 PH040', 'did you mean "http"?');
+  });
+});
+
+describe('the check of a VIP: its own, else that of its region, else that of the service', () => {
+  const choices = [undefined, 'none', 'shared', '{ type: tcp, port: 81 }'] as const;
+  const cases = choices.flatMap((own) =>
+    choices.flatMap((region) => choices.filter((of) => of !== 'none').map((service) => ({ own, region, service }))),
+  );
+  test.each(cases)('VIP $own, region $region, service $service', ({ own, region, service }) => {
+    const key = (check: string | undefined): string => (check === undefined ? '' : `check: ${check}`);
+    const { zone, diagnostics } = readZoneText(
+      `${HEAD}regions: { seoul: { ${key(region)} } }\nservices:\n  www:\n    ttl: 20\n    ${key(service)}\n` +
+        `    vips: { a: { region: seoul, A: 192.0.2.1${own === undefined ? '' : `, ${key(own)}`} } }\n`,
+    );
+    expect(placesOf(diagnostics).filter((each) => !each.includes('PH116'))).toEqual([]);
+    const [written, name] =
+      own !== undefined
+        ? [own, 'www.example.com/a']
+        : region !== undefined
+          ? [region, '@seoul']
+          : [service, 'www.example.com'];
+    const check = zone?.services[0]?.vips[0]?.check;
+    const wanted = written === undefined || written === 'none' ? undefined : written === 'shared' ? 'shared' : name;
+    expect(check?.name).toBe(wanted);
+    expect([...(zone?.regions.values() ?? [])].map((each) => Object.keys(each).sort())).toEqual([
+      ['at', 'minHealthy', 'name', 'place'],
+    ]);
+  });
+
+  test.each([
+    ['regions: { seoul: { check: shard } }', 'PH207', 'did you mean "shared"?'],
+    ['regions: { seoul: { check: } }', 'PH011', 'no value'],
+    ['regions: { seoul: { check: { type: tpc } } }', 'PH040', 'did you mean "tcp"?'],
+  ])('%s is reported', (line, code, text) => {
+    const { diagnostics } = readZoneText(
+      `${HEAD}${line}\nservices: { www: { vips: { a: { region: seoul, A: 192.0.2.1 } } } }\n`,
+    );
+    const found = diagnostics.filter(({ severity }) => severity === 'error');
+    expect(found.map((each) => [each.code, `${each.message} ${each.hint ?? ''}`])).toEqual([
+      [code, expect.stringContaining(text)],
+    ]);
   });
 });

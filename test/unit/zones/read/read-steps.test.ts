@@ -27,6 +27,8 @@ test.each<[steps: string[], read: object[], warnings?: string[]]>([
   [['- geo: { KR: seoul, default: virginia }'], [{ kind: 'geo', fence: false, map: [SEOUL, REST] }]],
   [['- geo: { KR: seoul, default: virginia, fence: true }'], [{ kind: 'geo', fence: true, map: [SEOUL, REST] }]],
   [['- geo: { KR: seoul, default: virginia }', '  fence: true'], [{ kind: 'geo', fence: true, map: [SEOUL, REST] }]],
+  [['- geo: { JP: none, AS: [], KR: seoul, default: virginia }'], [{ kind: 'geo', map: [{ regions: [] }, { regions: [] }, SEOUL, REST] }], ['13:26 PH132']], // prettier-ignore
+  [['- geo: { KR: { to: seoul, ttl: 10 }, default: { to: [virginia] } }'], [{ kind: 'geo', map: [{ ...SEOUL, ttlSeconds: 10 }, REST] }]], // prettier-ignore
   [['- failover: [virginia, seoul]'], [{ kind: 'failover', order: [{ kind: 'region', region: 'virginia' }, { kind: 'region', region: 'seoul' }] }]], // prettier-ignore
   [['- failover: [b, seoul]'], [{ kind: 'failover', order: [{ kind: 'vip', vip: 1 }, { kind: 'region', region: 'seoul' }] }]], // prettier-ignore
   [['- failover: b'], [{ kind: 'failover', order: [{ kind: 'vip', vip: 1 }] }], ['13:9 PH230']],
@@ -67,6 +69,11 @@ describe('a key of geo', () => {
     ['2001:db8::/32', { kind: 'network', prefix: { bits: 32 } }],
     ['AS64500', { kind: 'asn', asn: 64_500 }],
     ['AS', { kind: 'country', country: 'AS' }],
+    ['AP', { kind: 'area', area: 'AP' }],
+    ['ap', { kind: 'area', area: 'AP', text: 'ap' }],
+    ['KR/Seoul', { kind: 'city', place: 'KR', city: 'seoul', text: 'KR/Seoul' }],
+    ['us-ca/ LOS Angeles', { kind: 'city', place: 'US-CA', city: 'los angeles' }],
+    ['"US/Los Angeles"', { kind: 'city', place: 'US', city: 'los angeles' }],
     ['US-CA', { kind: 'subdivision', subdivision: 'US-CA' }],
     ['us-ca', { kind: 'subdivision', subdivision: 'US-CA', text: 'us-ca' }],
     ['kr', { kind: 'country', country: 'KR', text: 'kr' }],
@@ -99,6 +106,11 @@ describe('a mistake is reported at its position', () => {
     [['- geo: { KR: soul, default: virginia }'], '13:20 PH210', 'did you mean "seoul"?'],
     [['- geo: { KR: a, default: virginia }'], '13:20 PH210', 'only failover takes those'],
     [['- geo: { KR: , default: virginia }'], '13:16 PH011', 'KR has no value'],
+    [['- geo: { KR: { to: none, ttl: 10 }, default: [seoul, virginia] }'], '13:37 PH229', 'negative TTL'],
+    [['- geo: { KR: { ttl: 10 }, default: [seoul, virginia] }'], '13:20 PH012', 'needs the key to'],
+    [['- geo: { KR: { to: seoul, tttl: 10 }, default: virginia }'], '13:33 PH010', 'did you mean "ttl"?'],
+    [['- geo: { KR: { to: soul, ttl: 10 }, default: virginia }'], '13:26 PH210', 'did you mean "seoul"?'],
+    [['- geo: { KR: none, default: [seoul, virginia], fence: true }'], '13:9 PH232', 'fence has no effect'],
     [
       ['- geo: { KR: dublin, default: [virginia, seoul] }'],
       '13:20 PH211',
@@ -107,6 +119,10 @@ describe('a mistake is reported at its position', () => {
     [['- geo: { erope: seoul, default: virginia }'], '13:16 PH212', 'did you mean "europe"?'],
     [['- geo: { 10.0.0.1/8: seoul, default: virginia }'], '13:16 PH212', 'write 10.0.0.0/8'],
     [['- geo: { AS4294967296: seoul, default: virginia }'], '13:16 PH212', 'AS64500'],
+    [['- geo: { EU: seoul, default: virginia }'], '13:16 PH132', 'for the continent write europe'],
+    [['- geo: { ZZ/Seoul: seoul, default: virginia }'], '13:16 PH033', 'unknown country "ZZ"'],
+    [['- geo: { KR/: seoul, default: virginia }'], '13:16 PH212', 'not a valid key'],
+    [['- geo: { KR/Seoul: seoul, kr/SEOUL: virginia, default: virginia }'], '13:33 PH213', 'the same key as KR/Seoul'],
     [['- geo: { ZZ: seoul, default: virginia }'], '13:16 PH033', 'unknown country "ZZ"'],
     [['- geo: { ZZ-1: seoul, default: virginia }'], '13:16 PH033', 'unknown country "ZZ"'],
     [['- geo: { KR: seoul, kr: virginia, default: virginia }'], '13:27 PH213', 'the same key as KR'],
