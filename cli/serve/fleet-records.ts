@@ -58,6 +58,13 @@ export type FleetRecords = {
   readonly take: (entry: OrderEntry) => boolean;
   readonly next: () => ZoneOrder | undefined;
   readonly inForce: (order: ZoneOrder) => void;
+  /** The revision of the order of a zone that is in force; undefined if there is none. */
+  readonly revisionOf: (apex: Name) => number | undefined;
+  /**
+   * The journal has the records of a later order than is known: the node ended before it had saved that order. `next`
+   * returns it then, as the journal has it. Throws OrderNotKept if it cannot be an order.
+   */
+  readonly restore: (apex: Name, revision: number, records: DynamicRecords) => void;
   /**
    * The files may have changed: `next` returns orders that are in force once more, because this node leaves out what
    * its zones, rules and files did not permit.
@@ -128,6 +135,12 @@ export function createFleetRecords(fleet: Fleet, warn: (message: string) => void
     },
     next: () => waiting.values().next().value,
     inForce: accept,
+    revisionOf: (apex) => inForce.get(recordsKey(apex)),
+    restore: (apex, revision, records) => {
+      const key = recordsKey(apex);
+      fleet.restore(key, revision, writeZoneOrder(apex, records));
+      waiting.set(key, { apex, revision, records });
+    },
     again: () => {
       for (const key of inForce.keys()) {
         const order = newest(key);

@@ -16,14 +16,17 @@ import type { DynamicSet } from '../../zones/journal/record-set.ts';
 
 export type JournalWriter = {
   readonly records: () => DynamicRecords;
+  /** The revision of the fleet's order whose records are in force; 0 if there is none. */
+  readonly order: () => number;
   /** Updates of an earlier process that may not be in force; undefined if there are none. */
   readonly tail: () => JournalTail | undefined;
   /** Appends entries and returns how to undo that. Rejects, with nothing appended, if the disk refuses. */
   readonly append: (entries: readonly JournalEntry[]) => Promise<() => Promise<void>>;
   /**
-   * Marks the entries as in force. A mark that is lost does no harm: the entries are judged again at the next start.
+   * Marks the entries as in force, in a fleet with the revision of their order. A mark without one may be lost: the
+   * entries are judged again at the next start.
    */
-  readonly mark: () => Promise<void>;
+  readonly mark: (order?: number) => Promise<void>;
   /** Why lines at the end of the file could not be read; undefined if all is well. */
   readonly damage: () => string | undefined;
   /** Copies the damaged file to `to`, and removes the lines that cannot be read. */
@@ -44,7 +47,7 @@ const MUCH_SMALLER = 4;
 export function openJournal(path: string): JournalWriter {
   const found = readJournal(path);
   let sets = new Map<string, DynamicSet>(found.sets);
-  let { serial, octets, tail, damage } = found;
+  let { serial, order, octets, tail, damage } = found;
   let handle: FileHandle | undefined;
 
   const openFile = async (): Promise<FileHandle> => {
@@ -69,18 +72,20 @@ export function openJournal(path: string): JournalWriter {
   };
   return {
     records: () => ({ sets, serial }),
+    order: () => order,
     tail: () => tail,
-    mark: async () => {
-      const text = Buffer.from(formatMark(), 'latin1');
+    mark: async (given) => {
+      const text = Buffer.from(formatMark(given), 'latin1');
       const file = await openFile();
       try {
         await file.appendFile(text);
+        if (given !== undefined) await file.datasync();
       } catch (error) {
         await cut(octets).catch(() => undefined);
         throw error;
       }
       octets += text.length;
-      tail = undefined;
+      [tail, order] = [undefined, given ?? order];
     },
     damage: () => damage,
     repair: async (to) => {
@@ -120,7 +125,7 @@ export function openJournal(path: string): JournalWriter {
     },
     compact: async () => {
       if (octets < LEAST_OCTETS) return;
-      const text = Buffer.from(formatEntry({ serial, sets: [...sets.values()] }) + formatMark(), 'latin1');
+      const text = Buffer.from(formatEntry({ serial, sets: [...sets.values()] }) + formatMark(order), 'latin1');
       if (text.length * MUCH_SMALLER > octets) return;
       await replace(path, text);
       // The next write opens the new file, also if the rest of this fails.

@@ -362,7 +362,9 @@ async function takeTogether(
     }
   }
   if (failure === undefined) {
-    for (const { journal, entries } of zones.values()) if (entries.length > 0) await markInForce(journal, log);
+    for (const { apex, journal, entries } of zones.values()) {
+      if (entries.length > 0) await markInForce(journal, log, options.fleet?.revisionOf(apex));
+    }
     const { loaded } = current();
     const served = viewImage(loaded.image, loaded.atlas);
     for (const { done, apex, records } of zones.values()) {
@@ -427,11 +429,15 @@ async function carryOut(
   let journal: JournalWriter | undefined;
   let undo: (() => Promise<void>) | undefined;
   try {
+    const own = journalOf(apex);
+    if (own.order() > order.revision) {
+      fleet?.restore(apex, own.order(), own.records());
+      return true;
+    }
     const result = await update(async () => {
       const records = zoneRecords(viewImage(current().loaded.image, current().loaded.atlas), apex);
       const info = infoOf(current(), apex);
       if (!records || !info || !current().settings.updates) return { files: [] };
-      const own = journalOf(apex);
       const entry = entryForOrder(order, own.records(), records);
       if (!entry) return { files: [] };
       undo = await own.append([entry]);
@@ -446,7 +452,7 @@ async function carryOut(
     return false;
   }
   if (journal) {
-    await markInForce(journal, log);
+    await markInForce(journal, log, order.revision);
     await compact(journal, log);
     log.info(`fleet: dynamic records of ${formatName(apex)} were changed by another node`);
   }
@@ -473,8 +479,8 @@ function changeInPlace(changed: readonly Open[], { current, inPlace, histories }
   return next;
 }
 
-async function markInForce(journal: JournalWriter, log: UpdatesOptions['log']): Promise<void> {
-  await journal.mark().catch((error: unknown) => {
+async function markInForce(journal: JournalWriter, log: UpdatesOptions['log'], order?: number): Promise<void> {
+  await journal.mark(order).catch((error: unknown) => {
     log.warn({ err: error }, 'a journal cannot be marked');
   });
 }

@@ -34,6 +34,8 @@ export function journalPath(stateDir: string, apex: Name): string {
 }
 
 export type ReadJournal = DynamicRecords & {
+  /** The revision of the fleet's order whose records are in force; 0 if there is none. */
+  readonly order: number;
   /** The octets of the lines that were read. Those after them were cut by a crash. */
   readonly octets: number;
   /** The updates without a mark; undefined if there are none. */
@@ -56,12 +58,13 @@ export function readJournal(path: string): ReadJournal {
     text = readFileSync(path, 'latin1');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return { ...NO_RECORDS, octets: 0, damage: undefined, tail: undefined };
+      return { ...NO_RECORDS, order: 0, octets: 0, damage: undefined, tail: undefined };
     }
     throw error;
   }
   const sets = new Map<string, DynamicSet>();
   let serial = 0;
+  let order = 0;
   let at = 0;
   /** Entries without a mark. */
   let waiting: { readonly entry: JournalEntry; readonly at: number }[] = [];
@@ -78,11 +81,19 @@ export function readJournal(path: string): ReadJournal {
     const parsed = end < 0 ? undefined : parseLine(text.slice(at, end));
     if (!parsed) {
       const isDamaged = end >= 0 && text.indexOf('\n', end + 1) >= 0;
-      return withTail({ sets, serial, waiting, octets: at, damage: isDamaged ? `line ${line} is damaged` : undefined });
+      return withTail({
+        sets,
+        serial,
+        order,
+        waiting,
+        octets: at,
+        damage: isDamaged ? `line ${line} is damaged` : undefined,
+      });
     }
     // A batch has one serial, and the next batch a later one.
     if (parsed.kind === 'mark' || waiting.at(-1)?.entry.serial !== parsed.entry.serial) settle();
     if (parsed.kind === 'entry') waiting.push({ entry: parsed.entry, at });
+    else order = parsed.order ?? order;
     at = end + 1;
   }
 }
@@ -90,20 +101,19 @@ export function readJournal(path: string): ReadJournal {
 function withTail({
   sets,
   serial,
+  order,
   waiting,
   octets,
   damage,
-}: DynamicRecords & {
+}: Omit<ReadJournal, 'tail'> & {
   readonly waiting: readonly { readonly entry: JournalEntry; readonly at: number }[];
-  readonly octets: number;
-  readonly damage: string | undefined;
 }): ReadJournal {
   const [first] = waiting;
-  if (!first) return { sets, serial, octets, damage, tail: undefined };
+  if (!first) return { sets, serial, order, octets, damage, tail: undefined };
   const all = new Map(sets);
   for (const { entry } of waiting) applyEntry(all, entry);
   const tail = { sets: waiting.flatMap(({ entry }) => entry.sets), before: { sets, serial, octets: first.at } };
-  return { sets: all, serial: first.entry.serial, octets, damage, tail };
+  return { sets: all, serial: first.entry.serial, order, octets, damage, tail };
 }
 
 /** Puts the sets of an entry into those of its zone. */
@@ -138,9 +148,12 @@ export function writeJournalSet({
   };
 }
 
-/** The line that says that the entries before it are in force. */
-export function formatMark(): string {
-  return formatLine('{"done":true}');
+/**
+ * The line that says that the entries before it are in force. `order`: the revision of the fleet's order that they are,
+ * or 0.
+ */
+export function formatMark(order = 0): string {
+  return formatLine(JSON.stringify({ done: true, ...(order > 0 ? { order } : {}) }));
 }
 
 function formatLine(json: string): string {
@@ -156,14 +169,17 @@ export type WrittenSet = {
   readonly forgotten?: boolean;
 };
 
-type Line = { readonly kind: 'entry'; readonly entry: JournalEntry } | { readonly kind: 'mark' };
+type WrittenLine = { readonly serial: number; readonly sets?: readonly WrittenSet[]; readonly order?: number };
+
+type Line =
+  { readonly kind: 'entry'; readonly entry: JournalEntry } | { readonly kind: 'mark'; readonly order?: number };
 
 function parseLine(line: string): Line | undefined {
   const [, sum, length, json] = /^([0-9a-f]{8}) (\d+) (.*)$/.exec(line) ?? [];
   if (json === undefined || json.length !== Number(length) || checksum(json) !== sum) return undefined;
   // The checksum shows that Pharos wrote it.
-  const { serial, sets } = JSON.parse(json) as { readonly serial: number; readonly sets?: readonly WrittenSet[] };
-  if (!sets) return { kind: 'mark' };
+  const { serial, sets, order } = JSON.parse(json) as WrittenLine;
+  if (!sets) return { kind: 'mark', ...(order === undefined ? {} : { order }) };
   return { kind: 'entry', entry: { serial, sets: sets.map(readJournalSet) } };
 }
 

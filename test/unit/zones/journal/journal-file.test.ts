@@ -90,6 +90,17 @@ test('updates after the last mark are the tail: the last batch, and what was bef
   expect(readJournal(path)).toMatchObject({ serial: 3, tail: { sets: entry(3, 'v').sets, before: { serial: 3 } } });
 });
 
+test('the last mark with an order names the one that is in force', () => {
+  const path = join(folder, 'order');
+  writeFileSync(path, formatEntry(entry(1, 'x')) + formatMark(7));
+  expect(readJournal(path)).toMatchObject({ order: 7, tail: undefined });
+  appendFileSync(path, formatEntry(entry(2, 'y')));
+  expect(readJournal(path)).toMatchObject({ order: 7, tail: { before: { serial: 1 } } });
+  appendFileSync(path, formatMark());
+  expect(readJournal(path)).toMatchObject({ order: 7, tail: undefined });
+  expect(readJournal(join(folder, 'none')).order).toBe(0);
+});
+
 test.each([
   ['text', 'junk\n'],
   ['an empty line', '\n'],
