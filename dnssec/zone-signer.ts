@@ -102,7 +102,8 @@ export type SignerInput = {
 export function createZoneSigner(input: SignerInput): ZoneSigner {
   const { apex, rule, keys, cache, nowSeconds, isShared } = input;
   const { published, active, forKeys, forData, forParent } = rolesOf(keys, nowSeconds);
-  const cacheKey = createHash('sha256').update('signatures 2\n').update(canonical(apex)).digest();
+  // Another server of this user may have the same zone and other keys.
+  const cacheKey = createHash('sha256').update(`signatures 3\n${rule.keys}\n`).update(canonical(apex)).digest();
   const before = input.before ?? readState(cache, cacheKey);
   const basis = digestOf(...active.map(({ dnskey }) => dnskey), Buffer.from(String(rule.lifetimeSeconds)));
   // Also true if the clock was set back: signatures made at that earlier time might already have expired.
