@@ -137,6 +137,7 @@ const NOT_KEPT: UpdateRefusal = {
   rcode: RCODE.SERVFAIL,
   info: { code: EDE.NOT_READY, text: 'the update cannot be kept' },
 };
+const FAILED: UpdateOutcome = { kind: 'not kept', why: 'internal error', isInvalid: false };
 /** Updates that are put in force together. */
 const MOST_TOGETHER = 1000;
 /** When to try again to put records of the fleet in force. */
@@ -175,14 +176,14 @@ export function createUpdates(given: UpdatesOptions): Updates {
       const order = obeys ? options.fleet?.next() : undefined;
       const job = jobs.shift() ?? (order && (() => obey(order)));
       if (job) {
-        await job();
+        await job().catch(internalError(options));
         continue;
       }
       if (waiting.length === 0) break;
       const batch = takeBatch(waiting);
       const taken = new Set(batch);
       waiting = waiting.filter((each) => !taken.has(each));
-      const later = await takeTogether(batch, journalOf, options);
+      const later = await takeSafely(batch, journalOf, options);
       waiting = [...later, ...waiting];
     }
     running = undefined;
@@ -239,6 +240,13 @@ export function createUpdates(given: UpdatesOptions): Updates {
       await running;
       for (const journal of journals.values()) await journal.close();
     },
+  };
+}
+
+/** Takes an error that no code expects: the updates after it are processed nevertheless. */
+function internalError({ log }: UpdatesOptions): (error: unknown) => void {
+  return (error) => {
+    log.error({ err: error }, 'internal error: dynamic updates could not be processed');
   };
 }
 
@@ -308,6 +316,18 @@ type Open = {
   /** What to report once the batch is in force. */
   readonly told: ToldUpdate[];
 };
+
+async function takeSafely(
+  ...[batch, journalOf, options]: Parameters<typeof takeTogether>
+): Promise<readonly Waiting[]> {
+  try {
+    return await takeTogether(batch, journalOf, options);
+  } catch (error) {
+    internalError(options)(error);
+    for (const { settle } of batch) settle(FAILED);
+    return [];
+  }
+}
 
 /**
  * Processes updates in their order, keeps them, puts them in force, and answers them. Returns those that must wait for
@@ -497,7 +517,7 @@ function processSafely(waiting: Waiting, parts: BatchParts): ReturnType<typeof p
     return processOne(waiting, parts);
   } catch (error) {
     parts.options.log.error({ err: error }, 'internal error: a dynamic update failed');
-    return { kind: 'not kept', why: 'internal error', isInvalid: false };
+    return FAILED;
   }
 }
 
