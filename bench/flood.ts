@@ -278,10 +278,11 @@ async function measureKind(flooded: Flooded, kind: string, seconds: number, bad:
   console.log(`${kind}: capacity ${thousands(capacity)} answers/s`);
   for (const multiple of MULTIPLES) {
     const { result, text } = await watched(flooded, `${kind} at ${multiple} x`, bad, () =>
-      answered(flooded, capacity * multiple, packets, seconds),
+      load(flooded, capacity * multiple, packets, seconds),
     );
-    console.log(`  ${multiple} x: ${thousands(result)} answers/s, ${text}`);
-    if (multiple >= 1 && result < capacity * 0.8) bad.push(`${kind} at ${multiple} x: ${Math.round((result / capacity) * 100)} % of the capacity`); // prettier-ignore
+    const { answers, sent } = result;
+    console.log(`  ${multiple} x: ${thousands(answers)} answers/s to ${thousands(sent)} queries/s, ${text}`);
+    if (multiple >= 1 && answers < capacity * 0.8) bad.push(`${kind} at ${multiple} x: ${Math.round((answers / capacity) * 100)} % of the capacity`); // prettier-ignore
   }
 }
 
@@ -403,13 +404,24 @@ async function capacityOf(flooded: Flooded, packets: string, seconds: number): P
 }
 
 /** Answers per second while `rate` queries per second are sent, whatever is answered. */
-async function answered({ running }: Flooded, rate: number, packets: string, seconds: number): Promise<number> {
+async function answered(flooded: Flooded, rate: number, packets: string, seconds: number): Promise<number> {
+  return (await load(flooded, rate, packets, seconds)).answers;
+}
+
+/** Per second. A generator that is too slow sends fewer queries than `rate`. */
+async function load(
+  { running }: Flooded,
+  rate: number,
+  packets: string,
+  seconds: number,
+): Promise<{ readonly answers: number; readonly sent: number }> {
   const script = fileURLToPath(new URL('paced-load.ts', import.meta.url));
   const args = [running.port, Math.round(rate), seconds, packets].map(String);
   const command = aheadOfOthers('taskset', ['-c', String(LOAD_CORE), process.execPath, script, ...args]);
   const { stdout } = await promisify(execFile)(...command, { maxBuffer: 2 ** 28 });
-  const { slices } = JSON.parse(stdout) as LoadReport;
-  return slices.reduce((sum, { latencies }) => sum + countOf(fromPairs(latencies)), 0) / seconds;
+  const { slices, unsent } = JSON.parse(stdout) as LoadReport;
+  const answers = slices.reduce((sum, { latencies }) => sum + countOf(fromPairs(latencies)), 0);
+  return { answers: answers / seconds, sent: Math.round(rate) - unsent / seconds };
 }
 
 async function healthOf({ statusPort }: Flooded): Promise<Health> {

@@ -356,7 +356,8 @@ async function slowest(folder: string, { port }: Running, { targets, seconds, ra
   // It shares a core with the targets.
   const load = aheadOfOthers(...pinned(0, [process.execPath, ...args]));
   const { stdout } = await promisify(execFile)(...load, { maxBuffer: 2 ** 28 });
-  const { slices, sliceMs } = JSON.parse(stdout) as LoadReport;
+  const { slices, sliceMs, unsent } = JSON.parse(stdout) as LoadReport;
+  if (unsent > rate / 10) throw new Error(`the generator did not send ${unsent} queries`);
   const latencies = createHistogram();
   for (const slice of slices.slice(1000 / sliceMs)) merge(latencies, fromPairs(slice.latencies));
   return quantile(latencies, 0.999);

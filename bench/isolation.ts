@@ -257,6 +257,7 @@ async function loadOnce(target: Target, options: Options, disturb?: Disturbance[
   }
   const { stdout } = await running;
   const report = JSON.parse(stdout) as LoadReport;
+  if (report.unsent > rate / 10) throw new Error(`the generator did not send ${report.unsent} queries`);
   const latencies = createHistogram();
   let lost = 0;
   for (const [index, slice] of report.slices.entries()) {
