@@ -2,8 +2,10 @@
  * `host: www.example.com.`, with the final dot that names have in zone files, was put into SNI and the Host header
  * unchanged. SNI has no final dot (RFC 6066 3): servers refused the handshake, and healthy VIPs were down.
  */
+import dns from 'node:dns';
 import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
+import { syncBuiltinESMExports } from 'node:module';
 import type { PeerCertificate } from 'node:tls';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { apiAt } from '../../../cli/api-client.ts';
@@ -25,20 +27,17 @@ import {
   type TestServer,
 } from '../../unit/health/support.ts';
 
-// Resolvers differ in whether they know `localhost.`.
-vi.mock(import('node:dns'), async (original) => {
-  const dns = await original();
-  const lookup = (_: string, options: object, done: (...found: readonly unknown[]) => void): void => {
-    if ('all' in options && options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }]);
-    else done(null, '127.0.0.1', 4);
-  };
-  return { ...dns, lookup: lookup as typeof dns.lookup };
-});
-
 const seen: { sni: string[]; host: string[] } = { sni: [], host: [] };
 let https: TestServer;
 let http2: TestServer;
 beforeAll(async () => {
+  // Resolvers differ in whether they know `localhost.`. Another test may have loaded the modules that ask them.
+  const found = (_: string, { all }: { all?: boolean }, done: (...found: readonly unknown[]) => void): void => {
+    if (all === true) done(null, [{ address: '127.0.0.1', family: 4 }]);
+    else done(null, '127.0.0.1', 4);
+  };
+  vi.spyOn(dns, 'lookup').mockImplementation(found as typeof dns.lookup);
+  syncBuiltinESMExports();
   const options = {
     ...selfSigned('DNS:localhost'),
     SNICallback: (name: string, done: (error: Error | null) => void) => {
@@ -60,6 +59,8 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
+  vi.restoreAllMocks();
+  syncBuiltinESMExports();
   await https.close();
   await http2.close();
 });
