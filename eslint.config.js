@@ -53,7 +53,19 @@ export default defineConfig(
   },
   { files: ['test/**', 'bench/**'], rules: { 'no-console': 'off' } },
   { files: ['fleet/**'], rules: { 'max-lines-per-function': ['error', { max: 120 }] } },
-  { files: ['test/**'], rules: { 'max-lines-per-function': 'off' } },
+  {
+    files: ['test/**'],
+    rules: {
+      'max-lines-per-function': 'off',
+      'no-restricted-properties': [
+        'error',
+        ...['mock', 'doMock'].map((property) => ({
+          ...{ object: 'vi', property },
+          message: 'Files of a worker share modules: use vi.spyOn, which holds whoever loaded the module first.',
+        })),
+      ],
+    },
+  },
   {
     files: [
       'vitest.config.ts',

@@ -14,8 +14,8 @@ const native = { experimental: { viteModuleRunner: false } };
 /** One process per worker runs all of its files, and loads each module once: tests must leave nothing behind in it. */
 const shared = { ...native, isolate: false };
 
-/** Servers and clients of these tests wait more than they compute, so one more file than two cores runs at a time. */
-const together = { maxWorkers: 3, sequence: { groupOrder: 2 } };
+/** Servers and clients of these tests wait more than they compute, so two more files than two cores run at a time. */
+const together = { maxWorkers: 4, sequence: { groupOrder: 2 } };
 
 /**
  * Regressions come last: many short files, which keep all workers busy until the end. Vitest would end with system

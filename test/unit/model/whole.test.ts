@@ -4,7 +4,7 @@
  * those that the reference allows at that moment. A failure is shortened and printed as a list of steps.
  */
 import { afterAll, expect, test, vi } from 'vitest';
-import { createDice, printedSeed, trials } from '../../support/random.ts';
+import { createDice, deepTrials, printedSeed } from '../../support/random.ts';
 import { wrongAddress, wrongDenial, wrongKeys, wrongText } from './answers.ts';
 import { withoutChance } from './chance.ts';
 import { look } from './fleet-reference.ts';
@@ -27,7 +27,7 @@ import { worldOf, ZONES } from './world.ts';
 
 const STEPS = 10_000;
 /** CI plays a million steps: .ci/run. */
-const EPISODES = trials(10);
+const EPISODES = deepTrials(4, 10);
 /** A part is one test, so that a long run has more time. */
 const EPISODES_OF_PART = 10;
 /** What nodes of a fleet may believe is noted at least this often. */

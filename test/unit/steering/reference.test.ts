@@ -12,7 +12,7 @@ import { MAX_VIPS } from '../../../wire/limits.ts';
 import { readName, subnetOption, T, type DecodedMessage } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';
-import { createDice, moreThan, printedSeed, trials, type Dice } from '../../support/random.ts';
+import { createDice, deepTrials, moreThan, printedSeed, trials, type Dice } from '../../support/random.ts';
 import { locate } from '../geo/reference.ts';
 import { clientText, DATABASE, OWN_NETWORKS, OWN_PLACES, randomClient, randomWorld } from './random-services.ts';
 import {
@@ -223,15 +223,17 @@ function wrongScope(
   return `scope ${scopeBits}, and sticky looked at ${expected.stickyBits} bits`;
 }
 
+/** In CI, a million decisions. */
+const DECIDED_WORLDS = deepTrials(10, 25);
 const STATES = 100;
-const CLIENTS = 20; // of each state of a service: with 25 worlds of 20 services, 1,000,000 in all
+const CLIENTS = 20; // of each state of a service
 
-test('a million decisions are those of the model', () => {
-  const seed = printedSeed('a million decisions against the reference');
+test('decisions are those of the model', () => {
+  const seed = printedSeed('decisions against the reference');
   const dice = createDice(seed);
   const database = writeMmdb(DATABASE);
   const seen = { decisions: 0, shed: 0, relaxed: 0 };
-  for (let round = 0; round < WORLDS; round++) {
+  for (let round = 0; round < DECIDED_WORLDS; round++) {
     const world = randomWorld(dice, SERVICES);
     const server = answering({ ...world.files, 'place.mmdb': database }, {}, seed);
     const { steerer } = server.state;
@@ -278,9 +280,9 @@ test('a million decisions are those of the model', () => {
       }
     }
   }
-  expect(seen.decisions).toBe(WORLDS * SERVICES * STATES * CLIENTS);
-  expect(seen.shed, 'shed').toBeGreaterThan(moreThan(20_000));
-  expect(seen.relaxed, 'relaxed').toBeGreaterThan(moreThan(2_000));
+  expect(seen.decisions).toBe(DECIDED_WORLDS * SERVICES * STATES * CLIENTS);
+  expect(seen.shed, 'shed').toBeGreaterThan(moreThan(800 * DECIDED_WORLDS));
+  expect(seen.relaxed, 'relaxed').toBeGreaterThan(moreThan(80 * DECIDED_WORLDS));
 });
 
 test('a shortcut changes no decision', () => {
