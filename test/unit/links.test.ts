@@ -1,5 +1,6 @@
 /**
- * Links of the documentation lead somewhere: to a file that is there, and to a heading that it has.
+ * Links of the documentation lead somewhere: to a file that is there, and to a heading that it has. Its lines are short
+ * enough to read beside code.
  */
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -46,6 +47,18 @@ function deadLinksOf(page: string): string[] {
 test('every page has links that lead somewhere', () => {
   expect(pages.length).toBeGreaterThan(20);
   expect(pages.flatMap(deadLinksOf)).toEqual([]);
+});
+
+test('lines of text have 120 characters at most', () => {
+  // A program writes the results of benchmarks.
+  const written = pages.filter((page) => page !== 'bench/RESULTS.md');
+  const long = written.flatMap((page) =>
+    withoutCode(readFileSync(join(root, page), 'utf8'))
+      .split('\n')
+      .filter((line) => line.length > 120 && !/^\s*(?:\||!\[)|https?:/.test(line))
+      .map((line) => `${page}: ${line}`),
+  );
+  expect(long).toEqual([]);
 });
 
 test('every test that the threat model names is there', () => {
