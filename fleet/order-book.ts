@@ -38,8 +38,6 @@ export class OrderOvertaken extends OrderNotKept {
 export type OrderBook = {
   /** Takes the entry and returns true if it is newer than the known one; otherwise returns false. */
   readonly take: (entry: OrderEntry) => boolean;
-  /** Takes an entry that this node has put together, until the one with the same revision comes. */
-  readonly restore: (entry: OrderEntry) => void;
   readonly get: (key: string) => OrderEntry | undefined;
   readonly entries: () => readonly OrderEntry[];
   /** The highest revision of all; 0 for an empty book. */
@@ -48,28 +46,16 @@ export type OrderBook = {
 
 export function createOrderBook(initial: Iterable<OrderEntry> = []): OrderBook {
   const entries = new Map<string, OrderEntry>();
-  const restored = new Set<OrderEntry>();
   let highest = 0;
   const take = (entry: OrderEntry): boolean => {
     highest = Math.max(highest, entry.revision);
     const known = entries.get(entry.key);
-    if (known !== undefined) {
-      if (known.revision > entry.revision || (known.revision === entry.revision && !restored.has(known))) return false;
-      restored.delete(known);
-    }
+    if (known !== undefined && known.revision >= entry.revision) return false;
     entries.set(entry.key, entry);
     return true;
   };
   for (const entry of initial) take(entry);
-  return {
-    take,
-    restore: (entry) => {
-      if (take(entry)) restored.add(entry);
-    },
-    get: (key) => entries.get(key),
-    entries: () => [...entries.values()],
-    highest: () => highest,
-  };
+  return { take, get: (key) => entries.get(key), entries: () => [...entries.values()], highest: () => highest };
 }
 
 /**

@@ -33,12 +33,16 @@ const LEAST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 2000;
 /** How long `put` tries to store an order. */
 const PUT_MS = 5000;
+/** What an order was made from. */
+export type OrderBase = { readonly replaces: number; readonly after: number };
+
 export type OrderStore = {
   /**
    * Stores an order for the fleet. Resolves to its entry, which the book then has. Rejects with OrderNotKept; with
    * OrderOvertaken if the newest order of the key is not that of the revision `replaces`, which is 0 for a first order.
+   * Its revision is later than `after`.
    */
-  readonly put: (key: string, order: unknown, replaces?: number) => Promise<OrderEntry>;
+  readonly put: (key: string, order: unknown, base?: OrderBase) => Promise<OrderEntry>;
   /** Call on each new connection. Resolves when all stored orders have been taken, or at the next `detach`. */
   readonly attach: (connection: NatsConnection) => Promise<void>;
   /** Call when the connection is lost. */
@@ -133,13 +137,13 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
         void run(connection, own, resolve).finally(resolve);
       });
     },
-    put: async (key, order, replaces) => {
+    put: async (key, order, base) => {
       const untilMs = performance.now() + PUT_MS;
       for (;;) {
         if (session === undefined) throw new OrderNotKept('NATS cannot be reached');
         let why = problem ?? 'the orders have not been read yet';
         try {
-          if (bucket !== undefined) return await put(bucket, key, order, replaces);
+          if (bucket !== undefined) return await put(bucket, key, order, base);
         } catch (error) {
           if (error instanceof OrderOvertaken) throw error;
           why = isOvertaken(error) ? 'other nodes changed the same target at the same time' : messageOf(error);
@@ -162,7 +166,7 @@ function createOrderFiler({ node, book, now, taken, warn }: OrderStoreOptions): 
   /** Reads all orders, and writes back what the bucket lost. True if one of them was new. */
   readonly reread: (bucket: OrderBucket) => Promise<boolean>;
   /** Writes a new order, and takes it. */
-  readonly put: (bucket: OrderBucket, key: string, order: unknown, replaces?: number) => Promise<OrderEntry>;
+  readonly put: (bucket: OrderBucket, key: string, order: unknown, base?: OrderBase) => Promise<OrderEntry>;
 } {
   /** True if it is newer. */
   const take = (entry: OrderEntry): boolean => {
@@ -203,11 +207,12 @@ function createOrderFiler({ node, book, now, taken, warn }: OrderStoreOptions): 
       if (!isOvertaken(error)) throw error;
     }
   };
-  const put = async (kv: OrderBucket, key: string, order: unknown, replaces?: number): Promise<OrderEntry> => {
+  const put = async (kv: OrderBucket, key: string, order: unknown, base?: OrderBase): Promise<OrderEntry> => {
     const stored = await kv.get(key);
     if (stored !== undefined) heard(stored);
-    if (replaces !== undefined && (book.get(key)?.revision ?? 0) !== replaces) throw new OrderOvertaken();
-    const value: OrderValue = { version: ORDER_VERSION, revision: book.highest() + 1, order, at: now(), node };
+    if (base !== undefined && (book.get(key)?.revision ?? 0) !== base.replaces) throw new OrderOvertaken();
+    const highest = Math.max(book.highest(), base?.after ?? 0);
+    const value: OrderValue = { version: ORDER_VERSION, revision: highest + 1, order, at: now(), node };
     const revision = await kv.write(key, encode(value), stored?.revision);
     const entry = { key, revision: Math.max(revision, value.revision), order, at: value.at, node };
     take(entry);

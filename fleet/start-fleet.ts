@@ -93,10 +93,8 @@ export type Fleet = {
    * Gives an order to the fleet. Rejects with OrderNotKept; with OrderOvertaken if the newest order of the key does not
    * have the revision `replaces`.
    */
-  readonly order: (key: string, order: unknown, replaces?: number) => Promise<OrderEntry>;
+  readonly order: OrderStore['put'];
   readonly orders: () => readonly OrderEntry[];
-  /** Takes an order that this node carried out before it ended, and that it had not saved. */
-  readonly restore: (key: string, revision: number, order: unknown) => void;
   /** The newest order with the key. */
   readonly orderOf: (key: string) => OrderEntry | undefined;
   /**
@@ -123,7 +121,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const { settings, clock, log, warn } = options;
   const subject = (kind: string, node: string): string => `pharos.${settings.name}.${kind}.${node}`;
   const memory = openMemory(options);
-  const { book, known, restore, save, close } = memory;
+  const { book, known, save, close } = memory;
   const run = randomBytes(8).toString('hex');
   const link = openLink({ settings, warn, connected: (isConnected) => { connected(isConnected); } }); // prettier-ignore
   const orders = createOrderDesk(memory, () => {
@@ -214,7 +212,8 @@ export function startFleet(options: FleetOptions): Fleet {
     obey: orders.obey,
     setConfig: configuration.describe,
     order: store.put,
-    ...{ orders: book.entries, orderOf: book.get, restore },
+    orders: book.entries,
+    orderOf: book.get,
     acknowledge,
     report: (report) => {
       link.publish(subject('push', settings.node), Buffer.from(JSON.stringify({ ...report, node: settings.node })));
@@ -269,7 +268,6 @@ function createOrderDesk(
 type FleetMemory = {
   readonly book: OrderBook;
   readonly known: Set<string>;
-  readonly restore: Fleet['restore'];
   readonly savedSerials: unknown;
   /** Sets the function that returns the serials to save. */
   readonly keepSerials: (serials: () => unknown) => void;
@@ -278,30 +276,25 @@ type FleetMemory = {
 };
 
 /** The orders, nodes and serials that this node knows, as `state_dir` keeps them. */
-function openMemory({ settings, stateDir, clock, alarms, warn }: FleetOptions): FleetMemory {
+function openMemory({ stateDir, clock, alarms, warn }: FleetOptions): FleetMemory {
   const file = join(stateDir, FLEET_FILE);
   const saved = readSaved(file, warn);
   const writer = createWriter(file, { clock, alarms });
   const known = new Set(saved.nodes);
   const book = createOrderBook(saved.orders);
   let serials = (): unknown => saved.serials;
-  const save = (): void => {
-    writer.later(100, () =>
-      JSON.stringify({ orders: book.entries(), nodes: [...known], serials: serials() } satisfies Saved),
-    );
-  };
   return {
     book,
     known,
-    restore: (key, revision, order) => {
-      book.restore({ key, revision, order, at: isoTime(clock), node: settings.node });
-      save();
-    },
     savedSerials: saved.serials,
     keepSerials: (of) => {
       serials = of;
     },
-    save,
+    save: () => {
+      writer.later(100, () =>
+        JSON.stringify({ orders: book.entries(), nodes: [...known], serials: serials() } satisfies Saved),
+      );
+    },
     close: () => writer.close(),
   };
 }

@@ -57,14 +57,11 @@ export type FleetRecords = {
   /** Takes an order if it is for records: `next` returns it until it is in force. */
   readonly take: (entry: OrderEntry) => boolean;
   readonly next: () => ZoneOrder | undefined;
-  readonly inForce: (order: ZoneOrder) => void;
+  readonly inForce: (order: Pick<ZoneOrder, 'apex' | 'revision'>) => void;
+  /** An order could not be put in force: `next` returns it after those of other zones. */
+  readonly postpone: (order: ZoneOrder) => void;
   /** The revision of the order of a zone that is in force; undefined if there is none. */
   readonly revisionOf: (apex: Name) => number | undefined;
-  /**
-   * The journal has the records of a later order than is known: the node ended before it had saved that order. `next`
-   * returns it then, as the journal has it. Throws OrderNotKept if it cannot be an order.
-   */
-  readonly restore: (apex: Name, revision: number, records: DynamicRecords) => void;
   /**
    * The files may have changed: `next` returns orders that are in force once more, because this node leaves out what
    * its zones, rules and files did not permit.
@@ -81,9 +78,10 @@ export function createFleetRecords(fleet: Fleet, warn: (message: string) => void
   const waiting = new Map<string, ZoneOrder>();
   const inForce = new Map<string, number>();
   let given = 0;
+  const revisionOf = (key: string): number => fleet.orderOf(key)?.revision ?? 0;
   const newest = (key: string): ZoneOrder | undefined => {
     const entry = fleet.orderOf(key);
-    return entry && readZoneOrder(entry);
+    return entry && readOrderOf(entry);
   };
   const accept = ({ apex, revision }: Pick<ZoneOrder, 'apex' | 'revision'>): void => {
     const key = recordsKey(apex);
@@ -93,7 +91,7 @@ export function createFleetRecords(fleet: Fleet, warn: (message: string) => void
   };
   const take = (entry: OrderEntry): boolean => {
     if (targetOfKey(entry.key)?.kind !== KIND) return false;
-    const order = readZoneOrder(entry);
+    const order = readOrderOf(entry);
     if (order) waiting.set(entry.key, order);
     else warn(`fleet: the order ${entry.key} has records that this version cannot read: they are not applied`);
     return true;
@@ -105,20 +103,22 @@ export function createFleetRecords(fleet: Fleet, warn: (message: string) => void
     obstacle: (apex) => {
       if (!fleet.isConnected()) return 'NATS cannot be reached, and the other nodes would not get the update';
       const key = recordsKey(apex);
-      const revision = fleet.orderOf(key)?.revision ?? 0;
-      if (revision === (inForce.get(key) ?? 0)) return undefined;
+      // The journal of a node that was killed may have a later order than those that it had saved.
+      if (revisionOf(key) <= (inForce.get(key) ?? 0)) return undefined;
       return waiting.has(key)
         ? 'records of the fleet are not in force on this node'
         : 'the records of the fleet cannot be read';
     },
     give: async (apex, before, entries) => {
       const key = recordsKey(apex);
-      const replaces = inForce.get(key) ?? 0;
-      const sets = new Map((newest(key)?.records ?? before).sets);
+      const after = inForce.get(key) ?? 0;
+      const replaces = Math.min(after, revisionOf(key));
+      const known = replaces === after ? newest(key)?.records : undefined;
+      const sets = new Map((known ?? before).sets);
       for (const entry of entries) applyEntry(sets, entry);
       const order = writeZoneOrder(apex, { sets, serial: entries.at(-1)?.serial ?? before.serial });
       try {
-        const { revision } = await fleet.order(key, order, replaces);
+        const { revision } = await fleet.order(key, order, { replaces, after });
         given = revision;
         accept({ apex, revision });
         return 'given';
@@ -136,10 +136,11 @@ export function createFleetRecords(fleet: Fleet, warn: (message: string) => void
     next: () => waiting.values().next().value,
     inForce: accept,
     revisionOf: (apex) => inForce.get(recordsKey(apex)),
-    restore: (apex, revision, records) => {
-      const key = recordsKey(apex);
-      fleet.restore(key, revision, writeZoneOrder(apex, records));
-      waiting.set(key, { apex, revision, records });
+    postpone: (order) => {
+      const key = recordsKey(order.apex);
+      if (waiting.get(key) !== order) return;
+      waiting.delete(key);
+      waiting.set(key, order);
     },
     again: () => {
       for (const key of inForce.keys()) {
@@ -152,11 +153,17 @@ export function createFleetRecords(fleet: Fleet, warn: (message: string) => void
       return inForce.get(key) === revision && waiting.delete(key);
     },
     pending: () => {
-      const isNew = ([key, { revision }]: [string, ZoneOrder]): boolean => revision !== inForce.get(key);
+      const isNew = ([key, { revision }]: [string, ZoneOrder]): boolean => revision > (inForce.get(key) ?? 0);
       const revisions = [...waiting].filter(isNew).map(([, { revision }]) => revision);
       return revisions.length === 0 ? undefined : Math.min(...revisions);
     },
   };
+}
+
+/** Undefined also if it is for another zone than its key says. */
+function readOrderOf(entry: OrderEntry): ZoneOrder | undefined {
+  const order = readZoneOrder(entry);
+  return order && recordsKey(order.apex) === entry.key ? order : undefined;
 }
 
 function recordsKey(apex: Name): string {

@@ -23,8 +23,8 @@ export type JournalWriter = {
   /** Appends entries and returns how to undo that. Rejects, with nothing appended, if the disk refuses. */
   readonly append: (entries: readonly JournalEntry[]) => Promise<() => Promise<void>>;
   /**
-   * Marks the entries as in force, in a fleet with the revision of their order. A mark without one may be lost: the
-   * entries are judged again at the next start.
+   * Marks the entries as in force. `order`: the revision of the fleet's order that has them, 0 without a fleet;
+   * undefined if it stays. A mark that says no new order may be lost: the entries are judged again at the next start.
    */
   readonly mark: (order?: number) => Promise<void>;
   /** Why lines at the end of the file could not be read; undefined if all is well. */
@@ -75,11 +75,12 @@ export function openJournal(path: string): JournalWriter {
     order: () => order,
     tail: () => tail,
     mark: async (given) => {
-      const text = Buffer.from(formatMark(given), 'latin1');
+      // 0 is said only where it ends an earlier order.
+      const text = Buffer.from(formatMark(given === order ? undefined : given), 'latin1');
       const file = await openFile();
       try {
         await file.appendFile(text);
-        if (given !== undefined) await file.datasync();
+        if (given !== undefined && given !== order) await file.datasync();
       } catch (error) {
         await cut(octets).catch(() => undefined);
         throw error;
@@ -125,7 +126,10 @@ export function openJournal(path: string): JournalWriter {
     },
     compact: async () => {
       if (octets < LEAST_OCTETS) return;
-      const text = Buffer.from(formatEntry({ serial, sets: [...sets.values()] }) + formatMark(order), 'latin1');
+      const text = Buffer.from(
+        formatEntry({ serial, sets: [...sets.values()] }) + formatMark(order > 0 ? order : undefined),
+        'latin1',
+      );
       if (text.length * MUCH_SMALLER > octets) return;
       await replace(path, text);
       // The next write opens the new file, also if the rest of this fails.

@@ -383,7 +383,7 @@ async function takeTogether(
   }
   if (failure === undefined) {
     for (const { apex, journal, entries } of zones.values()) {
-      if (entries.length > 0) await markInForce(journal, log, options.fleet?.revisionOf(apex));
+      if (entries.length > 0) await markInForce(journal, log, options.fleet ? options.fleet.revisionOf(apex) : 0);
     }
     const { loaded } = current();
     const served = viewImage(loaded.image, loaded.atlas);
@@ -448,17 +448,19 @@ async function carryOut(
   const { apex } = order;
   let journal: JournalWriter | undefined;
   let undo: (() => Promise<void>) | undefined;
+  /** The revision that the journal has. */
+  let held = 0;
   try {
-    const own = journalOf(apex);
-    if (own.order() > order.revision) {
-      fleet?.restore(apex, own.order(), own.records());
-      return true;
-    }
     const result = await update(async () => {
       const records = zoneRecords(viewImage(current().loaded.image, current().loaded.atlas), apex);
       const info = infoOf(current(), apex);
       if (!records || !info || !current().settings.updates) return { files: [] };
+      const own = journalOf(apex);
+      held = own.order();
+      // This node was killed before it had saved the order that the journal has.
+      if (held > order.revision) return { files: [] };
       const entry = entryForOrder(order, own.records(), records);
+      if (!entry && held < order.revision && own.records().sets.size > 0) journal = own;
       if (!entry) return { files: [] };
       undo = await own.append([entry]);
       journal = own;
@@ -469,14 +471,15 @@ async function carryOut(
   } catch (error) {
     log.error(`fleet: dynamic records of ${formatName(apex)} cannot be put in force: ${(error as Error).message}`);
     if (undo) await undone(undo, log);
+    fleet?.postpone(order);
     return false;
   }
   if (journal) {
     await markInForce(journal, log, order.revision);
     await compact(journal, log);
-    log.info(`fleet: dynamic records of ${formatName(apex)} were changed by another node`);
   }
-  fleet?.inForce(order);
+  if (undo) log.info(`fleet: dynamic records of ${formatName(apex)} were changed by another node`);
+  fleet?.inForce({ apex, revision: Math.max(held, order.revision) });
   return true;
 }
 

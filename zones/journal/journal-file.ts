@@ -150,10 +150,10 @@ export function writeJournalSet({
 
 /**
  * The line that says that the entries before it are in force. `order`: the revision of the fleet's order that they are,
- * or 0.
+ * 0 for none, and undefined for that of the mark before.
  */
-export function formatMark(order = 0): string {
-  return formatLine(JSON.stringify({ done: true, ...(order > 0 ? { order } : {}) }));
+export function formatMark(order?: number): string {
+  return formatLine(JSON.stringify({ done: true, order }));
 }
 
 function formatLine(json: string): string {

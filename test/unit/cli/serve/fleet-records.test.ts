@@ -6,6 +6,7 @@ import {
   writeZoneOrder,
 } from '../../../../cli/serve/fleet-records.ts';
 import { orderKey, OrderOvertaken, type OrderEntry } from '../../../../fleet/order-book.ts';
+import type { OrderBase } from '../../../../fleet/order-store.ts';
 import type { Fleet } from '../../../../fleet/start-fleet.ts';
 import type { ZoneRecords } from '../../../../server/transfer/answer-update.ts';
 import { nameKey, parseName } from '../../../../wire/name.ts';
@@ -91,9 +92,9 @@ function fleetWith(applied: readonly number[]) {
     isConnected: () => true,
     orders: () => [...book.values()],
     orderOf: (of: string) => book.get(of),
-    order: (at: string, order: unknown, replaces?: number) => {
-      if ((book.get(at)?.revision ?? 0) !== replaces) return Promise.reject(new OrderOvertaken());
-      const entry: OrderEntry = { key: at, order, revision: replaces + 1, at: '', node: 'a' };
+    order: (at: string, order: unknown, base?: OrderBase) => {
+      if ((book.get(at)?.revision ?? 0) !== base?.replaces) return Promise.reject(new OrderOvertaken());
+      const entry: OrderEntry = { key: at, order, revision: base.after + 1, at: '', node: 'a' };
       book.set(at, entry);
       return Promise.resolve(entry);
     },
@@ -148,6 +149,40 @@ test('after a reload, orders in force are looked at again, and do not count as n
   own.take(newer);
   const failed = own.next();
   expect([failed && own.leave(failed), own.next()]).toEqual([false, failed]);
+});
+
+test('with a later order in the journal than the fleet has, the next update gives what the journal has', async () => {
+  const { fleet, book } = fleetWith([]);
+  const older: OrderEntry = { key, order: writeZoneOrder(apex, records(of('a', 1))), revision: 4, at: '', node: 'b' };
+  book.set(key, older);
+  const own = createFleetRecords(fleet, () => undefined);
+  expect(own.next()?.revision).toBe(4);
+  own.inForce({ apex, revision: 5 });
+  own.again();
+  expect([own.pending(), own.obstacle(apex)]).toEqual([undefined, undefined]);
+  own.inForce({ apex, revision: 5 });
+  expect(await own.give(apex, records(of('b', 2)), [{ serial: 9, sets: [of('c', 3)] }])).toBe('given');
+  const given = book.get(key);
+  expect(given?.revision).toBe(6);
+  expect(given && [...(readZoneOrder(given)?.records.sets.values() ?? [])]).toEqual([of('b', 2), of('c', 3)]);
+});
+  book.set(key, { ...older, revision: 8 });
+  expect(own.obstacle(apex)).toBeUndefined();
+});
+
+test('an order for another zone than its key says is not taken; one that fails lets others come first', () => {
+  const other = parseName('example.net.');
+  const { fleet } = fleetWith([]);
+  const warnings: string[] = [];
+  const own = createFleetRecords(fleet, (message) => warnings.push(message));
+  const order = writeZoneOrder(apex, records(of('a', 1)));
+  const wrong: OrderEntry = { key: orderKey('records', 'example.net'), order, revision: 1, at: '', node: 'b' };
+  expect([own.take(wrong), own.next(), warnings.length]).toEqual([true, undefined, 1]);
+  own.take({ ...wrong, key });
+  own.take({ ...wrong, order: writeZoneOrder(other, { serial: 1, sets: new Map() }), revision: 2 });
+  const failed = own.next();
+  if (failed) own.postpone(failed);
+  expect([failed?.apex, own.next()?.apex]).toEqual([apex, other]);
 });
 
 test('the answer waits until the nodes that are heard serve the update', async () => {
