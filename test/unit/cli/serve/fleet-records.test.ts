@@ -166,9 +166,6 @@ test('with a later order in the journal than the fleet has, the next update give
   expect(given?.revision).toBe(6);
   expect(given && [...(readZoneOrder(given)?.records.sets.values() ?? [])]).toEqual([of('b', 2), of('c', 3)]);
 });
-  book.set(key, { ...older, revision: 8 });
-  expect(own.obstacle(apex)).toBeUndefined();
-});
 
 test('an order for another zone than its key says is not taken; one that fails lets others come first', () => {
   const other = parseName('example.net.');
