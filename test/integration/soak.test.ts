@@ -4,14 +4,20 @@
  */
 import { expect, test } from 'vitest';
 import { runSoak } from '../soak/run-soak.ts';
-import { printedSeed } from '../support/random.ts';
+import { IS_DEEP, printedSeed } from '../support/random.ts';
 
 test('no answer is lost or wrong', async () => {
   const seed = printedSeed('soak');
   const tell = (line: string): void => {
     console.log(line);
   };
-  const { problems, did, report } = await runSoak({ minutes: 0.4, rate: 300, reloadSeconds: 4, seed, tell });
+  const { problems, did, report } = await runSoak({
+    minutes: IS_DEEP ? 2 : 0.4,
+    rate: 300,
+    reloadSeconds: 4,
+    seed,
+    tell,
+  });
   expect(problems).toEqual([]);
   // It did what it is for.
   for (const times of [...Object.values(did), report.answered]) expect(times).toBeGreaterThan(0);

@@ -39,7 +39,7 @@ export function trials(all: number): number {
 }
 
 /** Whether this is a run of CI, which has the time for more random input than `npm test`. `.ci/run` sets it. */
-const IS_DEEP = process.env['PHAROS_DEEP'] === '1';
+export const IS_DEEP = process.env['PHAROS_DEEP'] === '1';
 
 /**
  * How many random cases to try in comparisons and fuzzing: `deep` in CI, `usual` in `npm test`, or the share of either.
