@@ -275,17 +275,27 @@ async function call(
         ...(body === undefined ? {} : { body }),
       });
       const text = await response.text();
-      // 422 refuses with the reason; 503 says that an order could not be kept. 500 is only for a request that is the
-      // first of its kind, whose code could not be read from the disk: it succeeds when it is repeated.
-      const isUnread = server?.stdout().slice(-4000).includes('node:internal/modules') === true;
-      if (response.status === 500 && !isUnread)
-        throw new ServerError(`500 for ${method} ${path}: ${server?.stdout().slice(-900) ?? ''}`);
+      // 422 refuses with the reason; 503 says that an order could not be kept.
+      if (response.status === 500) await expectUnread(server, `${method} ${path}`);
       return { ok: response.ok, text: `${response.status} ${text.slice(0, 2000)}` };
     } catch (error) {
       if (error instanceof ServerError) throw error;
       if (tries === 5) return { ok: false, text: String(error) };
     }
   }
+}
+
+/**
+ * 500 is only for a request that is the first of its kind, whose code could not be read from the disk: it succeeds when
+ * it is repeated. Throws if it has another cause. The log may arrive after the response.
+ */
+async function expectUnread(server: Served | undefined, request: string): Promise<void> {
+  const lastLines = (): string => server?.stdout().slice(-4000) ?? '';
+  const isTold = (text: string): boolean => text.includes('status server: a request failed');
+  await eventually(() => Promise.resolve(lastLines()), isTold).catch((error: unknown) => {
+    throw new ServerError(String(error));
+  });
+  if (!lastLines().includes('node:internal/modules')) throw new ServerError(`500 for ${request}: ${lastLines()}`);
 }
 
 /** The answers of this moment are those that were confirmed. */
