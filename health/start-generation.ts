@@ -8,7 +8,7 @@ import { undecided } from './hysteresis.ts';
 import { saveOverrides } from './orders.ts';
 import { checkSlots, gatherUnits, recall, rememberedOf } from './reuse-units.ts';
 import { setSuspects } from './suspect.ts';
-import { writeGeneration } from './table-writer.ts';
+import { writeGeneration, writeTarget } from './table-writer.ts';
 import { canonicalTarget, keyInFiles, type HealthTarget } from './target-names.ts';
 import { ownState, stopProbes, type Unit } from './unit.ts';
 
@@ -85,6 +85,8 @@ export function switchProbes(engine: Engine, key: string): void {
   }
   stopUnit(engine, unit);
   unit.state = undecided(unit.state);
+  // The TTL no longer depends on what this node saw.
+  for (const target of unit.members) writeTarget(engine.writer, target);
   if (engine.unheard.delete(unit) && engine.unheard.size === 0) engine.firstRound.done();
 }
 
