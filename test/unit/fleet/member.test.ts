@@ -153,7 +153,10 @@ describe('partitions', () => {
       network.advance(8000);
       network.partition(() => 0);
       network.advance(20_000);
-      for (const { digest } of targets) expect(new Set(verdicts(network, digest)).size, `run ${String(run)}`).toBe(1);
+      const views = (): number => Math.max(...targets.map(({ digest }) => new Set(verdicts(network, digest)).size));
+      // At any moment, three heartbeats in a row of a peer may be lost.
+      for (let second = 0; second < 10 && views() > 1; second++) network.advance(1000);
+      expect(views(), `run ${String(run)}`).toBe(1);
     }
   });
 });
