@@ -14,7 +14,7 @@ import { locate, scopeOf } from '../geo/reference.ts';
 import { DATABASE, NETWORKS, OWN_NETWORKS, OWN_PLACES, randomClient, randomWorld } from './random-services.ts';
 import { decide, type RefFamily, type RefHealth, type RefService } from './reference.ts';
 
-const WORLDS = trials(4);
+const WORLDS = trials(12);
 const SERVICES = 20;
 const QUERIES = 4; // of each type of a service
 
@@ -101,7 +101,7 @@ test('a scope is that of the type asked for, never wider, and not narrower if on
     }
   }
   expect(seen.compared).toBeGreaterThan(moreThan(200));
-  expect(seen.exact).toBeGreaterThan(moreThan(15));
-  expect(seen.zero).toBeGreaterThan(moreThan(5));
-  expect(seen.compared - seen.zero).toBeGreaterThan(moreThan(15));
+  expect(seen.exact).toBeGreaterThan(moreThan(50));
+  expect(seen.zero).toBeGreaterThan(moreThan(20));
+  expect(seen.compared - seen.zero).toBeGreaterThan(moreThan(50));
 });
