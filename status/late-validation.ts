@@ -55,9 +55,12 @@ export function createLateValidator(): LateValidator {
   };
 }
 
-/** The builder that Fastify uses by default, resolved as Fastify resolves it. */
+let usual: Build | undefined;
+
+/** The builder that Fastify uses by default, resolved as Fastify resolves it. It compiles each schema once. */
 function usualBuilder(): Build {
+  if (usual) return usual;
   const requireAsFastify = createRequire(createRequire(import.meta.url).resolve('fastify'));
   const create = requireAsFastify('@fastify/ajv-compiler') as () => Build;
-  return create();
+  return (usual = create());
 }

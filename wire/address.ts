@@ -14,13 +14,34 @@ export function parseAddress(text: string): Uint8Array | undefined {
   return text.includes(':') ? parse6(text) : parse4(text);
 }
 
-const V4_PART = /^(?:0|[1-9]\d{0,2})$/;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
 const V6_PART = /^[\da-f]{1,4}$/i;
 
 function parse4(text: string): Uint8Array | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => V4_PART.test(part) && Number(part) <= 255)) return undefined;
-  return Uint8Array.from(parts, Number);
+  const bytes = new Uint8Array(4);
+  let part = 0;
+  let digits = 0;
+  let value = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === DOT) {
+      if (digits === 0 || part === 3) return undefined;
+      bytes[part++] = value;
+      digits = 0;
+      value = 0;
+      continue;
+    }
+    // No zero before other digits.
+    if (char < ZERO || char > NINE || (digits > 0 && value === 0)) return undefined;
+    digits++;
+    value = value * 10 + (char - ZERO);
+    if (value > 255) return undefined;
+  }
+  if (digits === 0 || part !== 3) return undefined;
+  bytes[3] = value;
+  return bytes;
 }
 
 function parse6(text: string): Uint8Array | undefined {

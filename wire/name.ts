@@ -12,6 +12,9 @@ export const ROOT: Name = new Uint8Array(1);
 /** The text of a name is malformed. The message is for the operator. */
 export class NameError extends Error {}
 
+/** `parseName` writes here first: an array of this length is expensive to make. */
+const written = new Uint8Array(MAX_NAME_OCTETS);
+
 /**
  * Converts a name from presentation format to wire form (RFC 1035 5.1, RFC 4343 2.1: `\.` and `\DDD`). A name without a
  * final dot is relative to `origin`; `@` is the origin itself. Throws NameError.
@@ -23,7 +26,7 @@ export function parseName(text: string, origin?: Name): Name {
   }
   if (text === '.') return ROOT;
   if (text === '') throw new NameError('a name cannot be empty');
-  const out = new Uint8Array(MAX_NAME_OCTETS);
+  const out = written;
   let length = 1; // out[labelAt] is for the label's length
   let labelAt = 0;
   let absolute = false;
@@ -59,7 +62,10 @@ export function parseName(text: string, origin?: Name): Name {
     if (length >= MAX_NAME_OCTETS) throw new NameError(`${text} is longer than ${MAX_NAME_OCTETS} octets`);
     out[length++] = octet;
   }
-  if (absolute) return out.slice(0, length); // out[labelAt] is the root's zero
+  if (absolute) {
+    out[labelAt] = 0; // the root
+    return out.slice(0, length);
+  }
   out[labelAt] = length - labelAt - 1;
   if (!origin) throw new NameError(`${text} must end with a dot here`);
   if (length + origin.length > MAX_NAME_OCTETS) {

@@ -47,7 +47,7 @@ export type QueryOptions = {
 export function wireName(text: string): Buffer {
   const labels: number[][] = [[]];
   for (let i = 0; i < text.length; i++) {
-    const escape = /^\\(?:(\d{3})|(.))/s.exec(text.slice(i));
+    const escape = text[i] === '\\' && /^\\(?:(\d{3})|(.))/s.exec(text.slice(i));
     if (escape) {
       labels.at(-1)?.push(escape[1] ? Number(escape[1]) : (escape[2]?.charCodeAt(0) ?? 0));
       i += escape[0].length - 1;
@@ -248,6 +248,12 @@ function readData(message: Buffer, type: number, start: number, end: number): st
   return Buffer.concat([...parts, message.subarray(at, end)]).toString('hex');
 }
 
+/** Each octet of a name as text, in lower case. */
+const SHOWN = Array.from({ length: 256 }, (_, octet) => {
+  const char = String.fromCharCode(octet).toLowerCase();
+  return /^[a-z0-9_*-]$/.test(char) ? char : `\\${String(octet).padStart(3, '0')}`;
+});
+
 /** The name at `start`, and where it ends there. A pointer must lead back, and to a label, not to a pointer. */
 export function readName(message: Buffer, start: number): { name: string; end: number; hops: number } {
   let text = '';
@@ -271,10 +277,7 @@ export function readName(message: Buffer, start: number): { name: string; end: n
     if (octets > 255) throw new Error('a name longer than 255 octets');
     if (length === 0) return { name: text === '' ? '.' : text, end: end < 0 ? at + 1 : end, hops };
     if (at + 1 + length > message.length) throw new Error('a label beyond the end of the message');
-    for (const octet of message.subarray(at + 1, at + 1 + length)) {
-      const char = String.fromCharCode(octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet);
-      text += /[a-z0-9_*-]/.test(char) ? char : `\\${String(octet).padStart(3, '0')}`;
-    }
+    for (let i = at + 1; i <= at + length; i++) text += SHOWN[message.readUInt8(i)] ?? '';
     text += '.';
     at += 1 + length;
   }

@@ -28,6 +28,7 @@ export function malformedAt({ text }: Token): number {
 
 /** Replaces `$` and `${offset,width,base}` by the number. `\$` and `$$` give a dollar sign. */
 export function substitute(token: Token, value: number): Token {
+  if (!/[$\\]/.test(token.text)) return token;
   const text = token.text.replaceAll(
     PARTS,
     (found: string, offset: string | undefined, width: string | undefined, base: string | undefined) => {

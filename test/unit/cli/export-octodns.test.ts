@@ -117,7 +117,7 @@ function randomService(dice: Dice, name: string, number: number): string {
 
 test('random services: the same answers for random clients, with regions up and down', () => {
   const dice = createDice(printedSeed('export octodns'));
-  const names = Array.from({ length: 12 }, (_, at) => `s${at}`);
+  const names = Array.from({ length: Math.max(3, trials(12)) }, (_, at) => `s${at}`);
   const yaml = `${HEAD}records: { ns1: { A: 192.0.2.53 } }\nregions: { ${REGIONS.map((region) => `${region}: {}`).join(', ')} }\nservices:\n${names.map((name, at) => randomService(dice, name, at)).join('')}`;
   const { text, notes } = exportOf(yaml);
   // The clients of the network have no place, so that this makes no difference.
