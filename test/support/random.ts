@@ -25,27 +25,34 @@ export function printedSeed(title: string, fixed?: number): number {
   return seed;
 }
 
-/**
- * The share of their random input that tests take, from PHAROS_TRIALS: all of it by default; 10 is ten times as much.
- */
-const share = Number(process.env['PHAROS_TRIALS'] ?? 1);
+/** Whether this is a run of CI, which has the time for more random input than `npm test`. `.ci/run` sets it. */
+export const IS_DEEP = process.env['PHAROS_DEEP'] === '1';
 
-/** Whether tests take all of their random input. With less, rare kinds of input may be missing. */
+const { PHAROS_TRIALS } = process.env;
+
+/** The share of their random input that tests take: 10 is ten times as much. */
+const share = Number(PHAROS_TRIALS ?? (IS_DEEP ? 1 : 0.25));
+
+/** Whether tests take all of their random input, as in CI. With less, rare kinds of input may be missing. */
 export const ALL_TRIALS = share >= 1;
 
-/** How many random cases to try where `npm test` tries `all`: at least 1. `npm run check` tries a tenth. */
+/** Whether long tests run: not in `npm run check`. */
+export const LONG_TESTS = share >= 0.25;
+
+/**
+ * How many random cases to try where CI tries `all`: at least 1. `npm test` tries a quarter, `npm run check` a tenth;
+ * PHAROS_TRIALS says another share.
+ */
 export function trials(all: number): number {
   return Math.max(1, Math.round(all * share));
 }
 
-/** Whether this is a run of CI, which has the time for more random input than `npm test`. `.ci/run` sets it. */
-export const IS_DEEP = process.env['PHAROS_DEEP'] === '1';
-
 /**
- * How many random cases to try in comparisons and fuzzing: `deep` in CI, `usual` in `npm test`, or the share of either.
+ * How many random cases to try in comparisons and fuzzing: `deep` in CI, `usual` in `npm test`, or PHAROS_TRIALS of
+ * either.
  */
 export function deepTrials(usual: number, deep: number): number {
-  return trials(IS_DEEP ? deep : usual);
+  return Math.max(1, Math.round((IS_DEEP ? deep : usual) * Number(PHAROS_TRIALS ?? 1)));
 }
 
 /** How many cases of a kind must be exceeded: `all` with all trials, none with fewer, which may miss rare kinds. */

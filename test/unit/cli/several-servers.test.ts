@@ -9,7 +9,7 @@ import { showVersion } from '../../../cli/show-version.ts';
 import { runStatus } from '../../../cli/status.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { PATIENCE_MS } from '../../support/patience.ts';
-import { ALL_TRIALS } from '../../support/random.ts';
+import { LONG_TESTS } from '../../support/random.ts';
 import { createFakeLog, createFakeRuntime, mistake, type FakeRuntime } from '../status/fake-runtime.ts';
 import { captureOutput } from './captured-output.ts';
 
@@ -168,7 +168,7 @@ describe('events', () => {
     expect(error()).toMatch(/^pharos events: cannot reach/);
   });
 
-  it.runIf(ALL_TRIALS)('--follow shows each event once, also those of a server that has restarted', async () => {
+  it.runIf(LONG_TESTS)('--follow shows each event once, also those of a server that has restarted', async () => {
     const before = await startNode();
     const stop = new AbortController();
     const { output, out, error } = captureOutput();

@@ -6,7 +6,7 @@ import { createReport, formatDiagnostic, type Diagnostic } from '../../../config
 import { fromEnvironment, text, type Read } from '../../../config/fields.ts';
 import { parseYaml, readYaml } from '../../../config/parse-yaml.ts';
 import { placeInText, nodePlace, type YamlNode } from '../../../config/yaml.ts';
-import { ALL_TRIALS } from '../../support/random.ts';
+import { LONG_TESTS } from '../../support/random.ts';
 import { expectMistake, lines, placesOf, type Mistake } from './mistakes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pharos-yaml-'));
@@ -130,7 +130,7 @@ test('nesting that would overflow the stack is a mistake of the file', () => {
   expect(diagnostics.map(({ code }) => code)).toEqual(['PH007']);
 });
 
-test.runIf(ALL_TRIALS)('the keys of a large map are compared once each', () => {
+test.runIf(LONG_TESTS)('the keys of a large map are compared once each', () => {
   const count = 20_000;
   const text = Array.from({ length: count }, (_, i) => `name${i}: 1`).join('\n');
   const { diagnostics } = parse(`${text}\nname7: 2\n`);

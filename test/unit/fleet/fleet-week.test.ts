@@ -10,7 +10,7 @@ import { createFleetNetwork, memberTarget } from '../../support/fleet-network.ts
 import { DEFAULT_TIMING } from '../../support/fleet-probing.ts';
 import { runWeek } from '../../support/fleet-week.ts';
 import { createWorld, type Fault, type WorldSize } from '../../support/fleet-world.ts';
-import { ALL_TRIALS, createDice, moreThan, printedSeed, type Dice } from '../../support/random.ts';
+import { LONG_TESTS, createDice, moreThan, printedSeed, type Dice } from '../../support/random.ts';
 
 const seed = printedSeed('simulated fleets');
 
@@ -35,7 +35,7 @@ const some = (dice: Dice, of: number, count: number): number[] =>
 
 describe('200 nodes in 20 regions', () => {
   /** Each kind of fault five times, or twice. */
-  const rounds = ALL_TRIALS ? 5 : 2;
+  const rounds = LONG_TESTS ? 5 : 2;
   const size: WorldSize = { nodes: 200, regions: 20, targets: 60, sites: 20, durationMs: rounds * 1_440_000 };
 
   test('no fault of one node, and no path that fails for a minority of regions, takes a target down', () => {
@@ -56,7 +56,7 @@ describe('200 nodes in 20 regions', () => {
 
   test('each failure is noticed in all regions, and its end too', () => {
     const dice = createDice(seed);
-    const each = ALL_TRIALS ? 12 : 4;
+    const each = LONG_TESTS ? 12 : 4;
     const faults = inTurn(3 * each, 140, (at) => {
       if (at % 3 === 0) return ['crash', { target: dice.below(size.targets) }];
       if (at % 3 === 1) return ['site', { site: dice.below(size.sites) }];
@@ -99,7 +99,7 @@ describe('the simulation by events', () => {
   ];
 
   // It judges the simulation, with 600 s of every message: seconds of CPU time, for `npm test` alone.
-  test.runIf(ALL_TRIALS)('agrees with real members that execute each probe and each message', () => {
+  test.runIf(LONG_TESTS)('agrees with real members that execute each probe and each message', () => {
     const events = runWeek({ world: createWorld(size, createDice(seed), faults), dice: createDice(seed) });
     const executed = runExecuted({ world: createWorld(size, createDice(seed), faults), dice: createDice(seed) });
     const decided = { falseFailovers: 0, failures: 27, missed: 0, downAtEnd: 0 };
@@ -124,7 +124,7 @@ describe('probers of 20 nodes and 1,000 targets', () => {
   const dice = createDice(seed);
   const digests = Array.from({ length: 1000 }, () => dice.below(0xffff_ffff).toString(16).padStart(8, '0').repeat(2));
 
-  test.runIf(ALL_TRIALS)('each target is probed as often as three nodes per region would', () => {
+  test.runIf(LONG_TESTS)('each target is probed as often as three nodes per region would', () => {
     const targets = digests.map((digest) => memberTarget(digest));
     const network = createFleetNetwork(dice);
     for (let at = 0; at < 20; at++) network.join(`n${String(at)}`, `r${String(at % 2)}`, targets);

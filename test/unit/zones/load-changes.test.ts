@@ -16,7 +16,7 @@ import {
 } from '../../../zones/load-generation.ts';
 import { T } from '../../support/message.ts';
 import { answeringFrom, folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
-import { ALL_TRIALS, createDice, printedSeed, trials, type Dice } from '../../support/random.ts';
+import { LONG_TESTS, createDice, printedSeed, trials, type Dice } from '../../support/random.ts';
 
 const APEXES = ['ex', 'a.ex', 'b.a.ex', 'c.ex', 'other'];
 const LABELS = ['a', 'b', 'c', 'www', '*'];
@@ -103,7 +103,7 @@ test('a part that did not change keeps its memory, and nothing at all keeps the 
   expect(world.generation.image.arena).toBe(first.generation.image.arena);
 });
 
-test.runIf(ALL_TRIALS)('after hundreds of reloads the arena has been replaced, and is no larger', () => {
+test.runIf(LONG_TESTS)('after hundreds of reloads the arena has been replaced, and is no larger', () => {
   const large = (round: number): string =>
     `zone: large.example\nnameservers: [ns.example.net.]\ninclude: [large.db]\nrecords: { r: { TXT: "${round}" } }\n`;
   const records = Array.from({ length: 600 }, (_, i) => `h${i} TXT "${'x'.repeat(200)}"\n`).join('');

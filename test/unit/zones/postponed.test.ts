@@ -15,7 +15,7 @@ import { loadWorld, type World } from '../../../zones/load-generation.ts';
 import { signPostponed, type PostponedZones } from '../../../zones/postponed.ts';
 import { T } from '../../support/message.ts';
 import { answeringFrom, folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
-import { ALL_TRIALS } from '../../support/random.ts';
+import { LONG_TESTS } from '../../support/random.ts';
 import { validate, type ValidatorKey } from '../../support/validator.ts';
 
 const APEX = parseName('example.com.');
@@ -74,7 +74,7 @@ function judge(world: World, keys: readonly ValidatorKey[], name: string, type: 
   return validate(message, { name, type, apex: 'example.com.', keys, nowSeconds: NOW });
 }
 
-test.runIf(ALL_TRIALS)('a zone is served unsigned, then signed; when all is signed again, as signed last', async () => {
+test.runIf(LONG_TESTS)('a zone is served unsigned, then signed; when all is signed again, as signed last', async () => {
   using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zoneText('14d', '192.0.2.1') });
   const [file, folderOfKeys] = [join(folder.path, 'zones/example.com.yaml'), join(folder.path, 'state/keys')];
   makeRsaKey(folderOfKeys);

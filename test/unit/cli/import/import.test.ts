@@ -14,7 +14,7 @@ import { createReport, hasErrors, type Diagnostic } from '../../../../config/dia
 import { loadWithZones } from '../../../../zones/load-generation.ts';
 import type { ZoneModel } from '../../../../zones/read/model.ts';
 import { answering, folderOf, mistakesOf, NO_GEOGRAPHY, type Files } from '../../../support/pharos.ts';
-import { ALL_TRIALS, createDice, printedSeed } from '../../../support/random.ts';
+import { LONG_TESTS, createDice, printedSeed } from '../../../support/random.ts';
 import { runImport, type Imported } from './run-import.ts';
 
 const SAMPLES = fileURLToPath(new URL('samples/', import.meta.url));
@@ -218,7 +218,7 @@ describe('bind', () => {
     expect(differences(master, yaml, { 'zones/z.records': String(records) })).toEqual([]);
   });
 
-  describe.runIf(ALL_TRIALS)('a zone with more than 10,000 records', () => {
+  describe.runIf(LONG_TESTS)('a zone with more than 10,000 records', () => {
     const large = (more = ''): string =>
       `$ORIGIN example.com.\n$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n$GENERATE 1-9998 h$ A 192.0.2.1\n${more}`;
 

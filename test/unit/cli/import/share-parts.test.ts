@@ -8,7 +8,7 @@ import { writeEstate } from '../../../../bench/estate.ts';
 import { loadGeneration } from '../../../../zones/load-generation.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';
 import { folderOf } from '../../../support/pharos.ts';
-import { ALL_TRIALS } from '../../../support/random.ts';
+import { LONG_TESTS } from '../../../support/random.ts';
 import { runImport, type Imported } from './run-import.ts';
 
 const DATABASE = writeMmdb([['20.0.0.0/8', { country: { iso_code: 'KR' } }]]);
@@ -37,7 +37,7 @@ function servedBy(cwd: string): unknown {
   }));
 }
 
-test.runIf(ALL_TRIALS)('a gdnsd estate has its maps and services once, in pharos.yaml', () => {
+test.runIf(LONG_TESTS)('a gdnsd estate has its maps and services once, in pharos.yaml', () => {
   using folder = folderOf({ 'geo.mmdb': DATABASE });
   const at = (...names: string[]): string => join(folder.path, ...names);
   writeEstate(at('estate'), SIZE, 7);

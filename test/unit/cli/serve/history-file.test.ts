@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createHistoryFile, type HistoryFile } from '../../../../cli/serve/history-file.ts';
 import { createAlarms } from '../../../../config/alarms.ts';
 import { createHistory, HISTORY_MINUTES, type History, type PastState } from '../../../../status/history.ts';
-import { ALL_TRIALS } from '../../../support/random.ts';
+import { LONG_TESTS } from '../../../support/random.ts';
 
 const MINUTE = 60_000;
 const START = Date.parse('2026-11-20T21:00:00Z');
@@ -105,7 +105,7 @@ it('keeps the rates too', async () => {
   expect(second.history.traffic().queries).toHaveLength(3);
 });
 
-it.runIf(ALL_TRIALS)('forgets what is older than a day, and keeps two files of a day at most', async () => {
+it.runIf(LONG_TESTS)('forgets what is older than a day, and keeps two files of a day at most', async () => {
   const first = await begin();
   await pass(first, 2 * HISTORY_MINUTES + 100);
   first.states.set('www/a', 'down');

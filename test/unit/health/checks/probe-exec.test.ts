@@ -6,7 +6,7 @@ import { probeExec } from '../../../../health/checks/probe-exec.ts';
 import type { ProbeResult } from '../../../../health/checks/probe.ts';
 import { systemClock } from '../../../../health/clock.ts';
 import { MAX_COMMANDS_AT_ONCE } from '../../../../health/limits.ts';
-import { ALL_TRIALS } from '../../../support/random.ts';
+import { LONG_TESTS } from '../../../support/random.ts';
 import { createManualClock, execCheck, lateProbe, never } from '../support.ts';
 
 let folder = '';
@@ -178,7 +178,7 @@ function isZombie(pid: number): boolean {
   }
 }
 
-test.runIf(ALL_TRIALS)('so many run at once, and waiting for a turn takes nothing from the time', async () => {
+test.runIf(LONG_TESTS)('so many run at once, and waiting for a turn takes nothing from the time', async () => {
   const timeoutMs = 60_000;
   let ended = 0;
   const processes = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'ProcessWrap').length;

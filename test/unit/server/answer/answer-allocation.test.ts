@@ -5,9 +5,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { ALL_TRIALS } from '../../../support/random.ts';
+import { LONG_TESTS } from '../../../support/random.ts';
 
-test.runIf(ALL_TRIALS)('200,000 queries of each kind leave nothing on the heap', async () => {
+test.runIf(LONG_TESTS)('200,000 queries of each kind leave nothing on the heap', async () => {
   const script = fileURLToPath(new URL('./answer-allocation.ts', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script]);
   const octets = JSON.parse(stdout) as Record<string, number>;

@@ -1,7 +1,7 @@
 /** Probabilities instead of draws. */
 import { describe, expect, test } from 'vitest';
 import { shareOfFirst } from '../../../../server/forecast/expected-shares.ts';
-import { ALL_TRIALS } from '../../../support/random.ts';
+import { LONG_TESTS } from '../../../support/random.ts';
 
 /** Computed over every order of drawing. */
 function slowly(weights: readonly number[], places: number): number[] {
@@ -43,7 +43,7 @@ describe('the share of each VIP, if the first few of a weighted draw are served'
     });
   });
 
-  test.runIf(ALL_TRIALS)('of 256 equal VIPs, each has the same', () => {
+  test.runIf(LONG_TESTS)('of 256 equal VIPs, each has the same', () => {
     const shares = shareOfFirst(
       Array.from({ length: 256 }, () => 3),
       8,

@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../../support/pharos.ts';
-import { ALL_TRIALS } from '../../../support/random.ts';
+import { LONG_TESTS } from '../../../support/random.ts';
 
 const HEAD = `zone: example.com
 nameservers: [ns.example.net.]
@@ -29,7 +29,7 @@ test.each<[string, string[]]>([
   expect(found.map((text) => /PH\d+/.exec(text)?.[0])).toEqual(codes);
 });
 
-test.runIf(ALL_TRIALS)('at most 8 services are on the way, and at most 1,024 VIPs on all ways', () => {
+test.runIf(LONG_TESTS)('at most 8 services are on the way, and at most 1,024 VIPs on all ways', () => {
   const chain = (length: number): string =>
     Array.from({ length }, (_, n) => `  s${n}: { vips: { x: { ${n + 1 < length ? `service: s${n + 1}` : 'A: 192.0.2.1'} } } }\n`).join(''); // prettier-ignore
   const found = (services: string): string[] => mistakesOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': HEAD + services }).map((text) => /PH\d+/.exec(text)?.[0] ?? text); // prettier-ignore
