@@ -31,7 +31,7 @@ export type HandOverParts = {
   readonly current: () => Current;
   readonly server: () => Server | undefined;
   readonly reloads: Reloads;
-  readonly updates: Pick<Updates, 'reopen'>;
+  readonly updates: Pick<Updates, 'hold' | 'reopen'>;
   readonly histories: Pick<ZoneHistories, 'flushed' | 'reopen'>;
   readonly serials: Pick<SerialKeeper, 'flushed'>;
   readonly calendar: Calendar;
@@ -57,6 +57,7 @@ export function createHandOver(parts: HandOverParts): HandOver {
   const release = async (): Promise<void> => {
     log.info('another server takes over');
     // From now on no update is kept.
+    await updates.hold();
     await reloads.hold();
     await history.stop();
     await Promise.all([serials.flushed(), histories.flushed()]);

@@ -50,6 +50,8 @@ export type Updates = {
   readonly change: (asked: AskedUpdate) => Promise<UpdateOutcome>;
   /** What the journal of a zone has. */
   readonly journaled: (apex: Name) => DynamicRecords;
+  /** Resolves when nothing is written to a journal, nor taken back. Later updates wait for `reopen` or `stop`. */
+  readonly hold: () => Promise<void>;
   /** Another server may have written the journals: they are read again, and put in force. */
   readonly reopen: () => void;
   /**
@@ -151,10 +153,8 @@ export function createUpdates(given: UpdatesOptions): Updates {
     obeysNext: () => obeys && given.fleet?.next() !== undefined,
   };
   const journals = new Map<string, JournalWriter>();
-  let waiting: Waiting[] = [];
   /** They run between two batches of updates, before the next one. */
   const jobs: (() => Promise<void>)[] = [];
-  let running: Promise<void> | undefined;
 
   const journalOf = (apex: Name): JournalWriter => {
     const key = nameKey(apex);
@@ -168,40 +168,20 @@ export function createUpdates(given: UpdatesOptions): Updates {
     obeys = false;
     setTimeout(() => {
       obeys = true;
-      wake();
+      queue.wake();
     }, AGAIN_MS).unref();
   };
-  const work = async (): Promise<void> => {
-    for (;;) {
-      const order = obeys ? options.fleet?.next() : undefined;
-      const job = jobs.shift() ?? (order && (() => obey(order)));
-      if (job) {
-        await job().catch(internalError(options));
-        continue;
-      }
-      if (waiting.length === 0) break;
-      const batch = takeBatch(waiting);
-      const taken = new Set(batch);
-      waiting = waiting.filter((each) => !taken.has(each));
-      const later = await takeSafely(batch, journalOf, options);
-      waiting = [...later, ...waiting];
-    }
-    running = undefined;
+  const nextJob = (): (() => Promise<void>) | undefined => {
+    const order = obeys ? options.fleet?.next() : undefined;
+    const job = jobs.shift() ?? (order && (() => obey(order)));
+    return job && (() => job().catch(internalError(options)));
   };
-  const wake = (): void => {
-    running ??= Promise.resolve().then(work);
-  };
+  const queue = createQueue(nextJob, (batch) => takeSafely(batch, journalOf, options));
   /** Resolves when nothing is left to do. */
   const between = async (job: () => Promise<void>): Promise<void> => {
     jobs.push(job);
-    wake();
-    await running;
+    await queue.ended();
   };
-  const change = (asked: AskedUpdate): Promise<UpdateOutcome> =>
-    new Promise((settle) => {
-      waiting.push({ asked, settle });
-      wake();
-    });
   return {
     answer: async ({ message, peer, transport }) => {
       const { transfer } = options.current().settings;
@@ -209,19 +189,21 @@ export function createUpdates(given: UpdatesOptions): Updates {
       if (!request) return undefined;
       // RFC 2136 3.1.1: the zone section has one SOA.
       const asked = request.update?.zone.type === TYPE.SOA ? askedBy(request, request.update, peer, options) : FORMERR;
-      const refusal = 'rcode' in asked ? asked : refusalOf(await change(asked));
+      const refusal = 'rcode' in asked ? asked : refusalOf(await queue.change(asked));
       const { update, key } = request;
       if (update && refusal !== DONE) options.news.refused({ zone: update.zone.name, key: key.label, peer, records: update.updates }, refusal); // prettier-ignore
       // After a takeover the other server answers, when the client sends the update again.
       if (refusal === NOT_KEPT && options.stopping() && transport === TRANSPORT.UDP) return undefined;
       return updateResponse(request, refusal, nowSeconds);
     },
-    change,
+    change: queue.change,
     journaled: (apex) => journalOf(apex).records(),
+    hold: queue.hold,
     reopen: () => {
       for (const journal of journals.values()) void journal.close();
       journals.clear();
       void between(() => readJournals(options));
+      queue.goOn();
     },
     followFiles: () =>
       between(async () => {
@@ -230,15 +212,83 @@ export function createUpdates(given: UpdatesOptions): Updates {
       }),
     join: async () => {
       obeys = true;
+      await queue.ended();
+    },
+    ordered: () => {
+      if (obeys) queue.wake();
+    },
+    stop: async () => {
+      // After a takeover the other server does what is left, and has the orders of the fleet.
+      jobs.length = 0;
+      obeys = false;
+      queue.goOn();
+      await queue.ended();
+      for (const journal of journals.values()) await journal.close();
+    },
+  };
+}
+
+/** Updates that wait for their turn. */
+type Queue = {
+  /** Resolves when the update has been processed. */
+  readonly change: (asked: AskedUpdate) => Promise<UpdateOutcome>;
+  /** Looks for work. */
+  readonly wake: () => void;
+  /** Looks for work. Resolves when nothing is left to do. */
+  readonly ended: () => Promise<void>;
+  /** Resolves when no job or batch is under way. None begins until `goOn`. */
+  readonly hold: () => Promise<void>;
+  readonly goOn: () => void;
+};
+
+/** Does one job after the other, and then one batch. `take` returns the updates that must wait. Neither rejects. */
+function createQueue(
+  nextJob: () => (() => Promise<void>) | undefined,
+  take: (batch: readonly Waiting[]) => Promise<readonly Waiting[]>,
+): Queue {
+  let waiting: Waiting[] = [];
+  let running: Promise<void> | undefined;
+  /** The job or batch under way, or the last one. */
+  let step: Promise<void> | undefined;
+  let held: PromiseWithResolvers<undefined> | undefined;
+
+  const takeNext = async (): Promise<void> => {
+    const batch = takeBatch(waiting);
+    const taken = new Set(batch);
+    waiting = waiting.filter((each) => !taken.has(each));
+    const later = await take(batch);
+    waiting = [...later, ...waiting];
+  };
+  const work = async (): Promise<void> => {
+    for (;;) {
+      if (held) await held.promise;
+      const next = nextJob() ?? (waiting.length > 0 ? takeNext : undefined);
+      if (!next) break;
+      await (step = next());
+    }
+    running = undefined;
+  };
+  const wake = (): void => {
+    running ??= Promise.resolve().then(work);
+  };
+  return {
+    change: (asked) =>
+      new Promise((settle) => {
+        waiting.push({ asked, settle });
+        wake();
+      }),
+    wake,
+    ended: async () => {
       wake();
       await running;
     },
-    ordered: () => {
-      if (obeys) wake();
+    hold: async () => {
+      held ??= Promise.withResolvers();
+      await step;
     },
-    stop: async () => {
-      await running;
-      for (const journal of journals.values()) await journal.close();
+    goOn: () => {
+      held?.resolve(undefined);
+      held = undefined;
     },
   };
 }
