@@ -120,7 +120,7 @@ function aloneWords({ settings }: FleetAlarmsOptions, { failure }: FleetSituatio
     failure === undefined
       ? `no other node of the fleet ${settings.name} was heard`
       : `NATS cannot be reached at ${settings.servers.join(', ')} (${failure})`;
-  return `This node decides alone: ${why}. It keeps the last orders and goes on answering.`;
+  return `This node decides alone: ${why}. It keeps the last orders and answers queries.`;
 }
 
 function refusedWords({ refused }: FleetSituation): string | undefined {

@@ -121,7 +121,7 @@ function flat(choice: LuaChoice, within: readonly string[], noteHere: (message: 
 function planOf(branches: readonly Branch[], noteHere: (message: string) => void): Plan | undefined {
   const pools = branches.flatMap(({ pool }) => pool ?? []);
   const [first] = pools;
-  if (!first) throw new LuaError('it answers nobody');
+  if (!first) throw new LuaError('it gives no answer');
   const isWhole = branches.length === 1 && branches[0]?.keys.includes('default') === true;
   const common = pools.find(({ groups }) => groups.some((group) => group.length > 1)) ?? first;
   if (isWhole && common.step === 'nearest' && common.groups.length === 1) return nearestPlan(common);
@@ -390,7 +390,7 @@ function addBranchNames(
     draft,
     'changed',
     owner,
-    'its branches choose in different ways: each is a service of its own, with a CNAME here',
+    'its branches choose in different ways: each is a separate service, with a CNAME here',
   );
   addService(draft, { owner, ttl: ttlSeconds, vips, steer: [{ geo, fence: true }] });
 }

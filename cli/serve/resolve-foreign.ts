@@ -197,7 +197,7 @@ function failed(keeper: Keeper, kept: Kept, why: string): void {
   kept.failures++;
   kept.failingSinceMs ??= clock.now();
   const owners = (wanted(current()).get(kept.name) ?? []).slice(0, 3).join(', ');
-  const now = keeper.known.has(kept.name) ? 'keeps the last addresses' : 'is answered with SERVFAIL';
+  const now = keeper.known.has(kept.name) ? 'keeps the last addresses' : 'gets SERVFAIL';
   if (kept.failures === 1) log.warn(`${kept.name} cannot be resolved (${why}): the ALIAS ${owners} ${now}`);
   const lastingMs = clock.now() - kept.failingSinceMs;
   if (lastingMs >= ALARM_AFTER_MS) {

@@ -72,14 +72,14 @@ const ROWS: readonly {
     bad: { peers: [peer({ isFresh: false })] },
     afterMs: 5000,
     message:
-      'This node decides alone: no other node of the fleet prod was heard. It keeps the last orders and goes on answering.',
+      'This node decides alone: no other node of the fleet prod was heard. It keeps the last orders and answers queries.',
   },
   {
     code: 'alone',
     bad: { peers: [], failure: 'Authorization Violation' },
     afterMs: 5000,
     message:
-      'This node decides alone: NATS cannot be reached at nats://n1:4222 (Authorization Violation). It keeps the last orders and goes on answering.',
+      'This node decides alone: NATS cannot be reached at nats://n1:4222 (Authorization Violation). It keeps the last orders and answers queries.',
   },
   {
     code: 'nats_refused',

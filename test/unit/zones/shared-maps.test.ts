@@ -113,7 +113,7 @@ describe('mistakes', () => {
     ['an unknown map where none is defined', '', service('$world'), ['zones/a.test.yaml:7:20 PH242 none is defined']],
     ['an unknown map, used twice', '', service('$world').replace('steer: [', 'steer: [{ geo: $world }, '), ['zones/a.test.yaml:7:20 PH242 none is defined']], // prettier-ignore
     ['the name of a map without $', `maps: { world: ${WORLD} }`, service('world'), ['zones/a.test.yaml:7:20 PH212 write $world']], // prettier-ignore
-    ['a key beside the name', `maps: { world: ${WORLD} }`, service('$world, fence: true'), ['zones/a.test.yaml:7:28 PH240 write the key in the map, or write a map of its own']], // prettier-ignore
+    ['a key beside the name', `maps: { world: ${WORLD} }`, service('$world, fence: true'), ['zones/a.test.yaml:7:28 PH240 write the key in the map, or give the service its own map']], // prettier-ignore
     ['a name with other signs', `maps: { a/b: ${WORLD} }`, '', ['pharos.yaml:3:9 PH241 use letters, digits, "-", "_" and "."']], // prettier-ignore
     ['an unknown region, at the map only', 'maps: { world: { KR: soul, default: lima } }', service('$world'), ['pharos.yaml:3:22 PH210 did you mean "seoul"?']], // prettier-ignore
     ['no default, at the map only', 'maps: { world: { KR: seoul, JP: lima } }', service('$world'), ['pharos.yaml:3:9 PH214 add default: [...]; other clients get when_all_down, and resolvers cache "no data" for all their clients']], // prettier-ignore
