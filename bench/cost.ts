@@ -10,12 +10,17 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { rolldown } from 'rolldown';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { findProgram } from '../test/support/server-process.ts';
 import { recordReplay } from './record-replay.ts';
 import { BATCH_QUERIES, COUNTED_BATCHES, saveReplay } from './replay.ts';
 
+const HELP = `node bench/cost.ts [OPTION ...]
+  --write          writes the new figure into cost.json
+  --record FOLDER  writes the input of replay.ts there, and counts nothing
+`;
 const COMMITTED = new URL('cost.json', import.meta.url);
 /** As it is installed. */
 const ANSWERER = new URL('../dist/answerer.js', import.meta.url).href;
@@ -25,7 +30,7 @@ const NODE_FLAGS = ['--single-threaded', '--predictable', '--random-seed=1', '--
 /** libc function that `mark` of replay.ts calls: valgrind writes what it counted since the previous call. */
 const MARK = 'getppid';
 
-const { values } = parseArgs({ options: { write: { type: 'boolean' }, record: { type: 'string' } } });
+const values = scriptOptions(HELP, { write: { type: 'boolean', default: false }, record: { type: 'string' } });
 const valgrind = findProgram('valgrind');
 if (values.record !== undefined) {
   mkdirSync(values.record, { recursive: true });

@@ -8,9 +8,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { addressesOf, createLab, firstAnswer, type Lab, type Target } from '../test/support/failover-lab.ts';
 import { freePort } from '../test/support/free-port.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { findProgram, startServer, type Running } from '../test/support/server-process.ts';
 import { measureDecisions } from './failover-decision.ts';
 import { INSTALLED, installedEnvironment } from './installed.ts';
@@ -69,20 +69,11 @@ type Times = { readonly out: number[][]; readonly back: number[][] };
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      runs: { type: 'string', default: '50' },
-      lanes: { type: 'string', default: '5' },
-      only: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
+  const { runs, lanes, only } = scriptOptions(HELP, {
+    runs: { type: 'number', default: 50 },
+    lanes: { type: 'number', default: 5 },
+    only: { type: 'string' },
   });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const { only } = values;
-  const [runs, lanes] = [Number(values.runs), Number(values.lanes)];
   const verdicts: boolean[] = [];
   const folder = mkdtempSync(join(tmpdir(), 'pharos-failover-'));
   const port = await freePort();

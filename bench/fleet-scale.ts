@@ -2,46 +2,36 @@
  * `node bench/fleet-scale.ts`: simulates a week of a large fleet, and compares it with other ways to decide
  * (docs/scaling.md).
  */
-import { parseArgs } from 'node:util';
 import type { LedgerReport, Times } from '../test/support/fleet-ledger.ts';
 import { messageSizes, trafficOf } from '../test/support/fleet-messages.ts';
 import { DEFAULT_TIMING } from '../test/support/fleet-probing.ts';
 import { runWeek, type WeekReport } from '../test/support/fleet-week.ts';
 import { createWorld, type WorldSize } from '../test/support/fleet-world.ts';
 import { createDice } from '../test/support/random.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { measureListening } from './fleet-listening.ts';
 
 const HELP = `node bench/fleet-scale.ts [--nodes 200] [--regions 20] [--targets 5000] [--sites 50] [--hours 168] [--seed N]
   a week of the default fleet takes 18 minutes of CPU time; --hours 3 some ten seconds
 `;
 
-const { values } = parseArgs({
-  options: {
-    nodes: { type: 'string', default: '200' },
-    regions: { type: 'string', default: '20' },
-    targets: { type: 'string', default: '5000' },
-    sites: { type: 'string', default: '50' },
-    hours: { type: 'string', default: '168' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
-    help: { type: 'boolean', default: false },
-  },
+const values = scriptOptions(HELP, {
+  nodes: { type: 'number', default: 200 },
+  regions: { type: 'number', default: 20 },
+  targets: { type: 'number', default: 5000 },
+  sites: { type: 'number', default: 50 },
+  hours: { type: 'number', default: 168 },
+  seed: { type: 'number', default: Math.floor(Math.random() * 1e9) },
 });
-if (values.help) process.stdout.write(HELP);
-else run();
+run();
 
 function run(): void {
-  const seed = Number(values.seed);
-  const size: WorldSize = {
-    nodes: Number(values.nodes),
-    regions: Number(values.regions),
-    targets: Number(values.targets),
-    sites: Number(values.sites),
-    durationMs: Number(values.hours) * 3_600_000,
-  };
+  const { nodes, regions, targets, sites, hours, seed } = values;
+  const size: WorldSize = { nodes, regions, targets, sites, durationMs: hours * 3_600_000 };
   const dice = createDice(seed);
   const world = createWorld(size, dice);
   const { intervalMs, fastMs, timeoutMs, rise, fall } = DEFAULT_TIMING;
-  say(`${size.nodes} nodes, ${size.regions} regions, ${size.targets} targets at ${size.sites} sites, ${values.hours} simulated hours, --seed ${seed}`); // prettier-ignore
+  say(`${nodes} nodes, ${regions} regions, ${targets} targets at ${sites} sites, ${hours} simulated hours, --seed ${seed}`); // prettier-ignore
   say(`checks: interval ${intervalMs / 1000} s, fast ${fastMs / 1000} s, timeout ${timeoutMs / 1000} s, rise ${rise}, fall ${fall}; quorum majority, probers as by default`); // prettier-ignore
   const kinds = Map.groupBy(world.faults, ({ kind }) => kind);
   say(`faults: ${[...kinds].map(([kind, faults]) => `${faults.length} ${kind}`).join(', ')}`);

@@ -8,10 +8,10 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { addressesOf, createLab, firstAnswer, type Lab, type Target } from '../test/support/failover-lab.ts';
 import { freePort } from '../test/support/free-port.ts';
 import { startNats } from '../test/support/nats.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { startServer, type Running } from '../test/support/server-process.ts';
 import { openWire } from '../test/support/wire.ts';
 import { INSTALLED, installedEnvironment } from './installed.ts';
@@ -37,27 +37,20 @@ const STANDBY = '127.78.0.1';
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      runs: { type: 'string', default: '50' },
-      lanes: { type: 'string', default: '5' },
-      help: { type: 'boolean', default: false },
-    },
+  const values = scriptOptions(HELP, {
+    runs: { type: 'number', default: 50 },
+    lanes: { type: 'number', default: 5 },
   });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
   const folder = mkdtempSync(join(tmpdir(), 'pharos-fleet-'));
   const port = await freePort();
-  const lab = await createLab(Number(values.lanes), port);
+  const lab = await createLab(values.lanes, port);
   const standby = createServer({ keepAliveTimeout: 3_600_000 }, (_, response) => response.end()).listen(port, STANDBY);
   await using nats = await startNats({ folder });
   await using wire = await openWire(nats.port, { delayMs: ONE_WAY_MS });
   const nodes: Running[] = [];
   try {
     for (const region of REGIONS) nodes.push(await startNode(join(folder, region), region, lab, port, wire.port));
-    const times = await measure(lab, nodes, Number(values.runs));
+    const times = await measure(lab, nodes, values.runs);
     console.log(`${String(nodes.length)} nodes in ${String(nodes.length)} regions, quorum majority, interval 5s, fall 3, fast 200ms, ${String(2 * ONE_WAY_MS)} ms between nodes
 ${String(times.last.length)} crashes; milliseconds from the crash to the first answer without the target
 

@@ -12,10 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { makeCertificate } from '../test/support/certificate.ts';
 import { freePort } from '../test/support/free-port.ts';
 import { ixfr, sign } from '../test/support/peer.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { aheadOfOthers, memoryOctets, processTree, startServer, type Running } from '../test/support/server-process.ts';
 import { change, encodeUpdate, keyNamed, UPDATE_SECRET } from '../test/support/update-client.ts';
 import { countOf, fromPairs } from './histogram.ts';
@@ -106,22 +107,15 @@ function withOpcode(query: Buffer, opcode: number): Buffer {
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      share: { type: 'string', default: '10' },
-      cores: { type: 'string', default: '1' },
-      user: { type: 'string' },
-      seconds: { type: 'string', default: '3' },
-      only: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
+  const values = scriptOptions(HELP, {
+    share: { type: 'number', default: 10 },
+    cores: { type: 'number', default: 1 },
+    user: { type: 'string' },
+    seconds: { type: 'number', default: 3 },
+    only: { type: 'string' },
   });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const [share, seconds] = [Number(values.share), Number(values.seconds)];
-  const cores = values.cores === '2' ? 2 : 1;
+  const { share, seconds } = values;
+  const cores = values.cores === 2 ? 2 : 1;
   const folder = mkdtempSync(join(tmpdir(), 'pharos-flood-'));
   const target = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0);
   await once(target, 'listening');

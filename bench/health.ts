@@ -11,8 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { freePort } from '../test/support/free-port.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import {
   aheadOfOthers,
   cpuTime,
@@ -62,27 +63,13 @@ type Cost = {
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      targets: { type: 'string', default: '30000' },
-      interval: { type: 'string', default: '10' },
-      seconds: { type: 'string', default: '20' },
-      rate: { type: 'string', default: '5000' },
-      profile: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
+  const options: Options = scriptOptions(HELP, {
+    targets: { type: 'number', default: 30_000 },
+    interval: { type: 'number', default: 10 },
+    seconds: { type: 'number', default: 20 },
+    rate: { type: 'number', default: 5000 },
+    profile: { type: 'string' },
   });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const options: Options = {
-    targets: Number(values.targets),
-    interval: Number(values.interval),
-    seconds: Number(values.seconds),
-    rate: Number(values.rate),
-    profile: values.profile,
-  };
   if (findProgram('haproxy') === undefined) {
     console.error('bench:health needs haproxy, which is what it probes: apt-get install haproxy');
     return 1;

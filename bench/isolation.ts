@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { freePort } from '../test/support/free-port.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { aheadOfOthers, findProgram, type Running, startServer } from '../test/support/server-process.ts';
 import { reloadServer } from './control.ts';
 import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } from './histogram.ts';
@@ -139,39 +140,25 @@ const DISTURBANCES: readonly Disturbance[] = [
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      rate: { type: 'string', default: '50000' },
-      seconds: { type: 'string', default: '8' },
-      rounds: { type: 'string', default: '3' },
-      records: { type: 'string', default: '1000000' },
-      services: { type: 'string', default: '300' },
-      only: { type: 'string' },
-      placement: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
+  const { placement: wanted, ...options } = scriptOptions(HELP, {
+    rate: { type: 'number', default: 50_000 },
+    seconds: { type: 'number', default: 8 },
+    rounds: { type: 'number', default: 3 },
+    records: { type: 'number', default: 1_000_000 },
+    services: { type: 'number', default: 300 },
+    only: { type: 'string' },
+    placement: { type: 'string' },
   });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const options = {
-    rate: Number(values.rate),
-    seconds: Number(values.seconds),
-    rounds: Number(values.rounds),
-    records: Number(values.records),
-    services: Number(values.services),
-  };
   console.log(
     `${options.rate.toLocaleString('en')} queries/s; µs from when a query was sent to when the kernel took its answer\n`,
   );
   if (findProgram('taskset') === undefined) throw new Error('isolation needs taskset (package util-linux)');
   let failed = false;
   for (const placement of ['one', 'spare'] as const) {
-    if (values.placement !== undefined && values.placement !== placement) continue;
+    if (wanted !== undefined && wanted !== placement) continue;
     console.log(`placement ${placement}: ${PLACEMENTS[placement].about}, the load has the first one\n`);
     for (const disturbance of DISTURBANCES) {
-      if (values.only !== undefined && values.only !== disturbance.name) continue;
+      if (options.only !== undefined && options.only !== disturbance.name) continue;
       failed = !(await measure(disturbance, { ...options, placement })) || failed;
     }
   }

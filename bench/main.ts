@@ -8,8 +8,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bundledDatabasePath } from '../geo/geography.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { cpuTime, findProgram, memoryOctets, processTree, type Running } from '../test/support/server-process.ts';
 import { CASES, type Case } from './cases.ts';
 import { checkAnswers, portOf } from './check-answers.ts';
@@ -57,24 +57,16 @@ type Entrant = { readonly peer: Peer; readonly running: Running; readonly pids: 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      cases: { type: 'string' },
-      patterns: { type: 'string' },
-      pin: { type: 'boolean', default: false },
-      servers: { type: 'string' },
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '1' },
-      'no-results': { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+  const values = scriptOptions(HELP, {
+    cases: { type: 'string' },
+    patterns: { type: 'string' },
+    pin: { type: 'boolean', default: false },
+    servers: { type: 'string' },
+    rounds: { type: 'number', default: 5 },
+    seconds: { type: 'number', default: 1, positive: true },
+    'no-results': { type: 'boolean', default: false },
   });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const rounds = Number(values.rounds);
-  const seconds = Number(values.seconds);
+  const { rounds, seconds } = values;
   const cases = CASES.filter(
     ({ name, pattern }) =>
       (values.cases?.split(',').includes(name) ?? true) &&
@@ -83,7 +75,7 @@ async function main(): Promise<number> {
   const peers = PEERS.filter(
     ({ name }) => values.servers?.split(',').some((wanted) => name.toLowerCase().startsWith(wanted)) ?? true,
   );
-  if (cases.length === 0 || peers.length === 0 || !(rounds >= 1) || !(seconds > 0)) {
+  if (cases.length === 0 || peers.length === 0 || rounds < 1) {
     console.error(`bench: nothing to do\n\n${HELP}`);
     return 2;
   }

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { freePort } from '../test/support/free-port.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { cpuTime, findProgram, memoryOctets, startServer, type Running } from '../test/support/server-process.ts';
 import { reloadServer } from './control.ts';
 import { INSTALLED, installedEnvironment } from './installed.ts';
@@ -134,11 +134,11 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean', default: false } } });
+  const values = scriptOptions(HELP, { only: { type: 'string' } });
   const wanted = values.only === undefined ? Object.keys(CASES) : ['empty', values.only];
-  if (values.help || wanted.some((name) => !(name in CASES))) {
-    console.log(HELP);
-    return values.help ? 0 : 2;
+  if (wanted.some((name) => !(name in CASES))) {
+    console.error(`unknown name "${values.only}" for --only\n\n${HELP}`);
+    return 2;
   }
   for (const name of new Set(wanted)) await CASES[name]?.();
   return missed === 0 ? 0 : 1;

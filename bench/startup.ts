@@ -7,8 +7,8 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { freePort } from '../test/support/free-port.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { cpuTime, findProgram, processTree, startServer } from '../test/support/server-process.ts';
 import { median } from './results.ts';
 
@@ -18,12 +18,9 @@ const HELP = `node bench/startup.ts [--command PATH] [--rounds N]
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const ZONE = 'example.com';
 
-const { values } = parseArgs({
-  options: {
-    command: { type: 'string', default: join(ROOT, 'bin/pharos') },
-    rounds: { type: 'string', default: '5' },
-    help: { type: 'boolean', default: false },
-  },
+const values = scriptOptions(HELP, {
+  command: { type: 'string', default: join(ROOT, 'bin/pharos') },
+  rounds: { type: 'number', default: 5 },
 });
 
 /** CPU seconds of a command and its children, in user and system mode together. */
@@ -79,7 +76,7 @@ async function measure(folder: string): Promise<void> {
     measured['gdnsd start, until it answers'] = () => cpuOfStart(gdnsd, ['-c', root, 'start'], peerPort);
   }
   const seconds = new Map(Object.keys(measured).map((name) => [name, [] as number[]]));
-  for (let round = 0; round <= Number(values.rounds); round++) {
+  for (let round = 0; round <= values.rounds; round++) {
     for (const [name, run] of Object.entries(measured)) {
       const used = await run();
       if (round > 0) seconds.get(name)?.push(used);
@@ -96,12 +93,9 @@ function ms(seconds: number): string {
   return (seconds * 1000).toFixed(0).padStart(5);
 }
 
-if (values.help) console.log(HELP.trimEnd());
-else {
-  const folder = mkdtempSync(join(tmpdir(), 'pharos-startup-'));
-  try {
-    await measure(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+const folder = mkdtempSync(join(tmpdir(), 'pharos-startup-'));
+try {
+  await measure(folder);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
 }

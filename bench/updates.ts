@@ -8,9 +8,9 @@ import { connect, type Socket } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { freePort } from '../test/support/free-port.ts';
 import { wireName } from '../test/support/message.ts';
+import { scriptOptions } from '../test/support/script-options.ts';
 import { cpuTime, processTree, startServer } from '../test/support/server-process.ts';
 import { put16 } from '../wire/octets.ts';
 import { createSigner, tsigOctets, type TsigKey } from '../wire/tsig.ts';
@@ -29,15 +29,12 @@ const ZONE = 'example.com';
 const SECRET = Buffer.from('a secret of the benchmark, with 32 octets or more');
 const KEY: TsigKey = { name: wireName('bench.'), label: 'bench', algorithm: 'hmac-sha256', secret: SECRET };
 
-const { values } = parseArgs({
-  options: {
-    command: { type: 'string', default: join(ROOT, 'bin/pharos') },
-    records: { type: 'string', default: '10000' },
-    single: { type: 'string', default: '200' },
-    many: { type: 'string', default: '4000' },
-    'in-flight': { type: 'string', default: '200' },
-    help: { type: 'boolean', default: false },
-  },
+const values = scriptOptions(HELP, {
+  command: { type: 'string', default: join(ROOT, 'bin/pharos') },
+  records: { type: 'number', default: 10_000 },
+  single: { type: 'number', default: 200 },
+  many: { type: 'number', default: 4000 },
+  'in-flight': { type: 'number', default: 200 },
 });
 
 function writeConfiguration(folder: string, port: number, records: number): void {
@@ -106,7 +103,7 @@ async function send(socket: Socket, count: number, window: number, took: (ms: nu
 
 async function measure(folder: string): Promise<void> {
   const port = await freePort();
-  writeConfiguration(folder, port, Number(values.records));
+  writeConfiguration(folder, port, values.records);
   const running = await startServer(values.command, ['serve', join(folder, 'pharos.yaml')], port, ZONE);
   const cpu = (): number => {
     const { user, system } = cpuTime(processTree(running.pid));
@@ -117,8 +114,8 @@ async function measure(folder: string): Promise<void> {
   await send(socket, 20, 1, () => undefined);
   console.log(`${values.records} records, load ${(loadavg()[0] ?? 0).toFixed(1)}`);
   for (const [count, window] of [
-    [Number(values.single), 1],
-    [Number(values.many), Number(values['in-flight'])],
+    [values.single, 1],
+    [values.many, values['in-flight']],
   ] as const) {
     const times = createHistogram();
     const before = cpu();
@@ -134,12 +131,9 @@ async function measure(folder: string): Promise<void> {
   await running.stop();
 }
 
-if (values.help) console.log(HELP.trimEnd());
-else {
-  const folder = mkdtempSync(join(tmpdir(), 'pharos-updates-'));
-  try {
-    await measure(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+const folder = mkdtempSync(join(tmpdir(), 'pharos-updates-'));
+try {
+  await measure(folder);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
 }

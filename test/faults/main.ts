@@ -1,6 +1,6 @@
 /** `npm run faults`: see run-faults.ts. */
-import { parseArgs } from 'node:util';
 import { createDice } from '../support/random.ts';
+import { scriptOptions } from '../support/script-options.ts';
 import { FAULTS } from './faults-library.ts';
 import { pauseProcess } from './pause.ts';
 import { PHASES, runFaults, type FaultTrial } from './run-faults.ts';
@@ -15,36 +15,32 @@ const HELP = `npm run faults -- [OPTION ...]
   --pause S      in place of these: the process stands still for S seconds, such as 30
 `;
 
-const { values } = parseArgs({
-  options: {
-    phase: { type: 'string', multiple: true },
-    call: { type: 'string' },
-    most: { type: 'string', default: '3' },
-    first: { type: 'string', default: '0' },
-    sample: { type: 'string' },
-    seed: { type: 'string' },
-    pause: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
+const values = scriptOptions(HELP, {
+  phase: { type: 'string', multiple: true },
+  call: { type: 'string' },
+  most: { type: 'number', default: 3 },
+  first: { type: 'number', default: 0 },
+  sample: { type: 'number' },
+  seed: { type: 'number' },
+  pause: { type: 'number' },
 });
 
-if (values.help) console.log(HELP);
-else if (values.pause !== undefined) {
-  await pauseProcess(Number(values.pause) * 1000);
+if (values.pause !== undefined) {
+  await pauseProcess(values.pause * 1000);
   console.log(`faults: after ${values.pause} s, every target is up and answers continue`);
 } else {
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 0x7fff_ffff));
+  const seed = values.seed ?? Math.floor(Math.random() * 0x7fff_ffff);
   const phases = PHASES.filter((phase) => values.phase?.includes(phase) ?? true);
   const faults = FAULTS.filter(({ call }) => values.call === undefined || call === values.call);
   const all = phases.flatMap((phase) =>
     faults.flatMap((fault) =>
-      Array.from({ length: Number(values.most) }, (_, at): FaultTrial => ({
+      Array.from({ length: values.most }, (_, at): FaultTrial => ({
         phase,
-        fault: { ...fault, before: Number(values.first) + at },
+        fault: { ...fault, before: values.first + at },
       })),
     ),
   );
-  const trials = values.sample === undefined ? all : createDice(seed).sample(all, Number(values.sample));
+  const trials = values.sample === undefined ? all : createDice(seed).sample(all, values.sample);
   console.log(`faults: ${trials.length} trials, seed ${seed}`);
   const outcomes = await runFaults(trials, ({ phase, fault, hit, outcome, problem }) => {
     const { call, error, before } = fault;

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { scriptOptions } from '../support/script-options.ts';
 import { TARGETS } from './all-targets.ts';
 import { fuzz, keepCrasher, type FuzzTarget, type FuzzResult } from './fuzz-target.ts';
 import { runGuided, type GuidedLimits } from './guided/run-guided.ts';
@@ -20,17 +20,14 @@ const HELP = `npm run fuzz -- [OPTION ...]
   --list          the targets
 `;
 
-const { values } = parseArgs({
-  options: {
-    target: { type: 'string', multiple: true },
-    minutes: { type: 'string' },
-    count: { type: 'string' },
-    seed: { type: 'string' },
-    guided: { type: 'boolean', default: false },
-    fast: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const values = scriptOptions(HELP, {
+  target: { type: 'string', multiple: true },
+  minutes: { type: 'number', default: 1 },
+  count: { type: 'number' },
+  seed: { type: 'number', default: Math.floor(Math.random() * 0x7fff_ffff) },
+  guided: { type: 'boolean', default: false },
+  fast: { type: 'boolean', default: false },
+  list: { type: 'boolean', default: false },
 });
 
 const SETUP = fileURLToPath(new URL('../../bin/setup', import.meta.url));
@@ -38,16 +35,12 @@ const SETUP = fileURLToPath(new URL('../../bin/setup', import.meta.url));
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  if (values.help) console.log(HELP);
-  if (values.list) for (const { name, about } of TARGETS) console.log(`${name.padEnd(18)} ${about}`);
-  if (values.help || values.list) return 0;
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 0x7fff_ffff));
-  const minutes = values.count === undefined ? Number(values.minutes ?? 1) : undefined;
-  const count = values.count === undefined ? Number.MAX_SAFE_INTEGER : Number(values.count);
-  if (![seed, minutes ?? 1, count].every((number) => number >= 0)) {
-    console.error(HELP);
-    return 2;
+  if (values.list) {
+    for (const { name, about } of TARGETS) console.log(`${name.padEnd(18)} ${about}`);
+    return 0;
   }
+  const { seed, count = Number.MAX_SAFE_INTEGER } = values;
+  const minutes = values.count === undefined ? values.minutes : undefined;
   if (values.fast) return runPackets({ seed, count, minutes });
   const unknown = (values.target ?? []).filter((name) => !TARGETS.some((target) => target.name === name));
   if (unknown.length > 0) {
@@ -64,7 +57,7 @@ async function main(): Promise<number> {
       ...(minutes === undefined ? {} : { ms: minutes * 60_000 }),
     };
     const { inputs, failure } = values.guided
-      ? await guided(target, { seed, inputs: values.count === undefined ? undefined : count, minutes })
+      ? await guided(target, { seed, inputs: values.count, minutes })
       : await fuzz(target, limits);
     if (!failure) {
       console.log(`${target.name}: ${inputs} inputs, no failure`);

@@ -1,5 +1,5 @@
 /** `npm run soak`: see run-soak.ts. */
-import { parseArgs } from 'node:util';
+import { scriptOptions } from '../support/script-options.ts';
 import { runSoak } from './run-soak.ts';
 
 const HELP = `npm run soak -- [OPTION ...]
@@ -9,38 +9,24 @@ const HELP = `npm run soak -- [OPTION ...]
   --seed N            repeats the choices of a run
 `;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    rate: { type: 'string', default: '20000' },
-    'reload-seconds': { type: 'string', default: '60' },
-    seed: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
+const { 'reload-seconds': reloadSeconds, ...more } = scriptOptions(HELP, {
+  minutes: { type: 'number', default: 10, positive: true },
+  rate: { type: 'number', default: 20_000, positive: true },
+  'reload-seconds': { type: 'number', default: 60, positive: true },
+  seed: { type: 'number', default: Math.floor(Math.random() * 0x7fff_ffff) },
 });
-const seed = Number(values.seed ?? Math.floor(Math.random() * 0x7fff_ffff));
-const options = {
-  ...{
-    minutes: Number(values.minutes),
-    rate: Number(values.rate),
-    reloadSeconds: Number(values['reload-seconds']),
-    seed,
-  },
-  tell: (line: string) => {
+console.log(`soak: seed ${more.seed}`);
+const { problems, report, did, growth, megabytes } = await runSoak({
+  ...more,
+  reloadSeconds,
+  tell: (line) => {
     console.log(`soak: ${line}`);
   },
-};
-if (values.help || ![options.minutes, options.rate, options.reloadSeconds].every((number) => number > 0)) {
-  console.log(HELP);
-  process.exitCode = values.help ? 0 : 2;
-} else {
-  console.log(`soak: seed ${seed}`);
-  const { problems, report, did, growth, megabytes } = await runSoak(options);
-  console.log(`soak: ${JSON.stringify({ ...report, ...did })}`);
-  console.log(
-    `soak: ${megabytes.at(0)?.mb ?? 0} MB at the start, ${megabytes.at(-1)?.mb ?? 0} MB at the end, ${(growth * 100).toFixed(1)} % more than after the warm-up`,
-  );
-  for (const problem of problems) console.log(`soak: PROBLEM: ${problem}`);
-  console.log(problems.length === 0 ? 'soak: all is well' : `soak: ${problems.length} problems`);
-  process.exitCode = problems.length === 0 ? 0 : 1;
-}
+});
+console.log(`soak: ${JSON.stringify({ ...report, ...did })}`);
+console.log(
+  `soak: ${megabytes.at(0)?.mb ?? 0} MB at the start, ${megabytes.at(-1)?.mb ?? 0} MB at the end, ${(growth * 100).toFixed(1)} % more than after the warm-up`,
+);
+for (const problem of problems) console.log(`soak: PROBLEM: ${problem}`);
+console.log(problems.length === 0 ? 'soak: all is well' : `soak: ${problems.length} problems`);
+process.exitCode = problems.length === 0 ? 0 : 1;

@@ -1,7 +1,6 @@
 /**
- * Runs tests with random input many times, each time with a new seed, and prints how to repeat what failed:
- * `npm run hammer -- [--rounds N] [--minutes N] [--seed N] [--trials N] [FILE ...]`. Without files: all unit tests that
- * print a seed. `--trials 10` tries ten times as many cases with each seed, which costs less than ten seeds.
+ * `npm run hammer`: runs tests with random input many times, each time with a new seed, and prints how to repeat what
+ * failed.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,29 +8,24 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setPriority, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from '../support/script-options.ts';
+
+const HELP = `npm run hammer -- [OPTION ...] [FILE ...]
+  FILE         test files; all unit tests that print a seed by default
+  --rounds N   runs, each with a new seed; 30 by default, and no limit with --minutes
+  --minutes N  no new run after this time
+  --seed N     the first seed; random by default
+  --trials N   N times as many cases with each seed, which costs less than N seeds; 1 by default
+`;
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: 'string' },
-    minutes: { type: 'string' },
-    seed: { type: 'string' },
-    trials: { type: 'string' },
-  },
+const { values, positionals } = scriptArguments(HELP, {
+  rounds: { type: 'number', positive: true },
+  minutes: { type: 'number', positive: true },
+  seed: { type: 'number', default: 1 + Math.floor(Math.random() * 0x7000_0000), positive: true },
+  trials: { type: 'number', default: 1, positive: true },
 });
 
-/** A number of the command line: more than 0. Ends the process with 2 otherwise. */
-function amount(name: keyof typeof values, unsaid: number): number {
-  const text = values[name];
-  const value = Number(text ?? unsaid);
-  if (value > 0) return value;
-  console.error(`hammer: invalid number "${text}" for --${name}`);
-  process.exit(2);
-}
-
-const trials = String(amount('trials', 1));
 /** More trials take longer, also on a machine that has other work. */
 const PATIENT = ['--testTimeout=3600000', '--hookTimeout=3600000'];
 
@@ -66,7 +60,7 @@ async function round(seed: number, folder: string): Promise<Failure[]> {
   const child = spawn(
     process.execPath,
     [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=json', `--outputFile=${json}`, '--maxWorkers=1', ...PATIENT, ...files],
-    { cwd: ROOT, env: { ...process.env, PHAROS_SEED: String(seed), PHAROS_TRIALS: trials }, stdio: ['ignore', 'ignore', 'pipe'] },
+    { cwd: ROOT, env: { ...process.env, PHAROS_SEED: String(seed), PHAROS_TRIALS: String(values.trials) }, stdio: ['ignore', 'ignore', 'pipe'] },
   ); // prettier-ignore
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
@@ -92,9 +86,9 @@ process.once('exit', () => {
   rmSync(folder, { recursive: true, force: true });
 });
 const failures: Failure[] = [];
-const untilMs = performance.now() + amount('minutes', Infinity) * 60_000;
-const rounds = amount('rounds', values.minutes === undefined ? 30 : Infinity);
-const first = amount('seed', 1 + Math.floor(Math.random() * 0x7000_0000));
+const untilMs = performance.now() + (values.minutes ?? Infinity) * 60_000;
+const rounds = values.rounds ?? (values.minutes === undefined ? 30 : Infinity);
+const first = values.seed;
 console.log(`hammer: ${files.length} files, seeds from ${first}`);
 for (let number = 0; number < rounds && performance.now() < untilMs; number++) {
   const seed = first + number;

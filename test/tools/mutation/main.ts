@@ -1,8 +1,7 @@
 /**
- * Changes the code of decisions in thousands of small ways, one at a time, and runs the unit tests about it:
- * `npm run mutation -- [GROUP ...] [--concurrency N] [--fresh]`. A change that no test notices is printed, with its
- * line. Stryker does the work, with packages of this folder. What it has seen is kept in .mutation/, so a second run
- * tries only what has changed; `--fresh` tries everything.
+ * `npm run mutation`: changes the code of decisions in thousands of small ways, one at a time, and runs the unit tests
+ * about it. A change that no test notices is printed, with its line. Stryker does the work, with packages of this
+ * folder. What it has seen is kept in .mutation/, so a second run tries only what has changed.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,9 +9,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import ts from 'typescript';
+import { scriptArguments } from '../../support/script-options.ts';
 import { GROUPS, type MutationGroup } from './groups.ts';
+
+const HELP = `npm run mutation -- [OPTION ...] [GROUP ...]
+  GROUP            ${Object.keys(GROUPS).join(', ')}; all by default
+  --concurrency N  changes that are tried at the same time; 1 by default
+  --fresh          tries all changes, not only those since the last run
+`;
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -27,9 +32,9 @@ const SEED = '20261129';
  */
 const TIMEOUT_MS = 60_000;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { concurrency: { type: 'string', default: '1' }, fresh: { type: 'boolean', default: false } },
+const { values, positionals } = scriptArguments(HELP, {
+  concurrency: { type: 'number', default: 1 },
+  fresh: { type: 'boolean', default: false },
 });
 
 function fail(message: string): never {
@@ -117,7 +122,7 @@ function runGroup(name: string, group: MutationGroup): number {
     force: values.fresh,
     reporters: ['json', 'progress-append-only'],
     jsonReporter: { fileName: kept('report') },
-    concurrency: Number(values.concurrency),
+    concurrency: values.concurrency,
     timeoutMS: TIMEOUT_MS,
     dryRunTimeoutMinutes: 60,
     timeoutFactor: 2,
@@ -143,7 +148,7 @@ function runGroup(name: string, group: MutationGroup): number {
   return showReport(name, JSON.parse(readFileSync(join(ROOT, kept('report')), 'utf8')) as Report);
 }
 
-if (!(Number(values.concurrency) >= 1)) fail(`invalid number "${values.concurrency}" for --concurrency`);
+if (values.concurrency < 1) fail(`invalid number "${values.concurrency}" for --concurrency`);
 const names = positionals.length > 0 ? positionals : Object.keys(GROUPS);
 const groups = names.map((name): readonly [string, MutationGroup] => {
   const group = GROUPS[name];
