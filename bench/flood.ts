@@ -17,12 +17,11 @@ import { makeCertificate } from '../test/support/certificate.ts';
 import { freePort } from '../test/support/free-port.ts';
 import { ixfr, sign } from '../test/support/peer.ts';
 import { scriptOptions } from '../test/support/script-options.ts';
-import { aheadOfOthers, memoryOctets, processTree, startServer, type Running } from '../test/support/server-process.ts';
+import { memoryOctets, processTree, startServer, type Running } from '../test/support/server-process.ts';
 import { change, encodeUpdate, keyNamed, UPDATE_SECRET } from '../test/support/update-client.ts';
 import { countOf, fromPairs } from './histogram.ts';
 import { INSTALLED, installedEnvironment } from './installed.ts';
-import { runDnsperf } from './load.ts';
-import type { LoadReport } from './paced-load.ts';
+import { runDnsperf, runPacedLoad } from './load.ts';
 import { encodeQuery, repeatable, writePackets } from './packets.ts';
 
 const ZONE = 'flood.example';
@@ -409,13 +408,11 @@ async function load(
   packets: string,
   seconds: number,
 ): Promise<{ readonly answers: number; readonly sent: number }> {
-  const script = fileURLToPath(new URL('paced-load.ts', import.meta.url));
-  const args = [running.port, Math.round(rate), seconds, packets].map(String);
-  const command = aheadOfOthers('taskset', ['-c', String(LOAD_CORE), process.execPath, script, ...args]);
-  const { stdout } = await promisify(execFile)(...command, { maxBuffer: 2 ** 28 });
-  const { slices, unsent } = JSON.parse(stdout) as LoadReport;
+  const { port } = running;
+  const paced = { port, rate: Math.round(rate), seconds, packets, core: LOAD_CORE };
+  const { slices, unsent } = await runPacedLoad(paced, { mayBeSlow: true });
   const answers = slices.reduce((sum, { latencies }) => sum + countOf(fromPairs(latencies)), 0);
-  return { answers: answers / seconds, sent: Math.round(rate) - unsent / seconds };
+  return { answers: answers / seconds, sent: paced.rate - unsent / seconds };
 }
 
 async function healthOf({ statusPort }: Flooded): Promise<Health> {

@@ -3,19 +3,16 @@
  * HTTP targets, each on a separate loopback address. Reports CPU per probe, as a share of one core, memory, and whether
  * answers of Pharos take longer meanwhile. The targets are HAProxy too, and count the requests.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { freePort } from '../test/support/free-port.ts';
 import { scriptOptions } from '../test/support/script-options.ts';
 import {
-  aheadOfOthers,
   cpuTime,
   findProgram,
   memoryOctets,
@@ -25,7 +22,7 @@ import {
 } from '../test/support/server-process.ts';
 import { createHistogram, fromPairs, merge, quantile } from './histogram.ts';
 import { INSTALLED, installedEnvironment } from './installed.ts';
-import type { LoadReport } from './paced-load.ts';
+import { pinned, runPacedLoad } from './load.ts';
 import { encodeQuery, writePackets } from './packets.ts';
 
 const HELP = `node bench/health.ts [OPTION ...]
@@ -43,6 +40,9 @@ const TARGETS_OF_BACKEND = 8000;
 /** Targets per checking HAProxy, for the same reason: it needs one file per target. */
 const TARGETS_OF_CHECKER = 15_000;
 const VIPS_OF_SERVICE = 100;
+/** Everything else shares the other core, so that its work does not look like a delay of Pharos. */
+const SERVER_CORE = 1;
+const OTHER_CORE = 0;
 
 type Options = {
   readonly targets: number;
@@ -157,7 +157,7 @@ async function startBackend(folder: string): Promise<Backend> {
 async function startHaproxy(folder: string, config: readonly string[], port: number): Promise<ChildProcess> {
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, [...config, ''].join('\n'));
-  const [program, args] = pinned(0, [findProgram('haproxy') ?? 'haproxy', '-db', '-f', file]);
+  const [program, args] = pinned(OTHER_CORE, [findProgram('haproxy') ?? 'haproxy', '-db', '-f', file]);
   const child = spawn(program, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -264,7 +264,13 @@ async function measurePharos(
   const port = await freePort();
   writePharos(folder, backends, port, options, checked);
   const profile = checked && options.profile !== undefined ? ['--cpu-prof', `--cpu-prof-dir=${options.profile}`] : [];
-  const [program, args] = pinned(1, [process.execPath, ...profile, INSTALLED, 'serve', join(folder, 'pharos.yaml')]);
+  const [program, args] = pinned(SERVER_CORE, [
+    process.execPath,
+    ...profile,
+    INSTALLED,
+    'serve',
+    join(folder, 'pharos.yaml'),
+  ]);
   const running = await startServer(program, args, port, 'example.com', installedEnvironment());
   try {
     if (!checked)
@@ -322,14 +328,6 @@ function writePharos(
   writeFileSync(join(folder, 'zone.yaml'), [...lines, ''].join('\n'));
 }
 
-/**
- * Pharos has one core, and everything else has the other one, so that their work does not look like a delay of Pharos.
- */
-function pinned(core: number, [program = '', ...args]: readonly string[]): [string, string[]] {
-  if (findProgram('taskset') === undefined) return [program, args];
-  return ['taskset', ['-c', String(core), program, ...args]];
-}
-
 /** The 99.9th percentile of answer times in µs, at a fixed rate. */
 async function slowest(folder: string, { port }: Running, { targets, seconds, rate }: Options): Promise<number> {
   const packets = join(folder, 'packets');
@@ -338,13 +336,7 @@ async function slowest(folder: string, { port }: Running, { targets, seconds, ra
     packets,
     Array.from({ length: services }, (_, index) => encodeQuery(`s${index}.example.com`, 'A')),
   );
-  const script = fileURLToPath(new URL('paced-load.ts', import.meta.url));
-  const args = [script, ...[port, rate, seconds].map(String), packets];
-  // It shares a core with the targets.
-  const load = aheadOfOthers(...pinned(0, [process.execPath, ...args]));
-  const { stdout } = await promisify(execFile)(...load, { maxBuffer: 2 ** 28 });
-  const { slices, sliceMs, unsent } = JSON.parse(stdout) as LoadReport;
-  if (unsent > rate / 10) throw new Error(`the generator did not send ${unsent} queries`);
+  const { slices, sliceMs } = await runPacedLoad({ port, rate, seconds, packets, core: OTHER_CORE });
   const latencies = createHistogram();
   for (const slice of slices.slice(1000 / sliceMs)) merge(latencies, fromPairs(slice.latencies));
   return quantile(latencies, 0.999);

@@ -12,11 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freePort } from '../test/support/free-port.ts';
 import { scriptOptions } from '../test/support/script-options.ts';
-import { aheadOfOthers, findProgram, type Running, startServer } from '../test/support/server-process.ts';
+import { findProgram, type Running, startServer } from '../test/support/server-process.ts';
 import { reloadServer } from './control.ts';
 import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } from './histogram.ts';
 import { INSTALLED, installedEnvironment } from './installed.ts';
-import type { LoadReport } from './paced-load.ts';
+import { pinned, runPacedLoad } from './load.ts';
 import { writePackets } from './packets.ts';
 import {
   addBulkRecord,
@@ -235,16 +235,14 @@ async function load(target: Target, options: Options, disturb?: Disturbance['dis
 
 async function loadOnce(target: Target, options: Options, disturb?: Disturbance['disturb']): Promise<Run> {
   const { rate, seconds } = options;
-  const [program, args] = command('paced-load.ts', [target.running.port, rate, seconds, target.packets].map(String));
-  const running = promisify(execFile)(...aheadOfOthers(program, args), { maxBuffer: 2 ** 28 });
-  let windows: Window[] | undefined;
-  if (disturb) {
+  const { running, packets } = target;
+  const disturbed = async (): Promise<Window[] | undefined> => {
+    if (!disturb) return undefined;
     await delay(WARM_UP_MS);
-    windows = await disturb(target, Date.now() + seconds * 1000 - WARM_UP_MS - AFTERMATH_MS);
-  }
-  const { stdout } = await running;
-  const report = JSON.parse(stdout) as LoadReport;
-  if (report.unsent > rate / 10) throw new Error(`the generator did not send ${report.unsent} queries`);
+    return await disturb(target, Date.now() + seconds * 1000 - WARM_UP_MS - AFTERMATH_MS);
+  };
+  const paced = runPacedLoad({ port: running.port, rate, seconds, packets, core: LOAD_CORE });
+  const [report, windows] = await Promise.all([paced, disturbed()]);
   const latencies = createHistogram();
   let lost = 0;
   for (const [index, slice] of report.slices.entries()) {
@@ -256,15 +254,6 @@ async function loadOnce(target: Target, options: Options, disturb?: Disturbance[
     if (isIn) merge(latencies, fromPairs(slice.latencies));
   }
   return { latencies, lateness: fromPairs(report.lateness), lost, wrong: report.wrong };
-}
-
-/** Runs a script of this folder on the core of the load. */
-function command(script: string, args: readonly string[]): [string, string[]] {
-  return onCore(LOAD_CORE, [fileURLToPath(new URL(script, import.meta.url)), ...args]);
-}
-
-function onCore(core: number, args: readonly string[]): [string, string[]] {
-  return ['taskset', ['-c', String(core), process.execPath, ...args]];
 }
 
 function prepareMaps(folder: string, { services }: Options): Buffer[] {
@@ -279,7 +268,8 @@ async function start(folder: string, { zone, prepare, change }: Disturbance, opt
   const packets = join(folder, 'packets');
   writePackets(packets, prepare(folder, options));
   const serve = [INSTALLED, 'serve', file];
-  const [program, args] = options.placement === 'one' ? onCore(SERVER_CORE, serve) : [process.execPath, serve];
+  const [program, args] =
+    options.placement === 'one' ? pinned(SERVER_CORE, [process.execPath, ...serve]) : [process.execPath, serve];
   const running = await startServer(program, args, port, zone, installedEnvironment());
   let reloads = 0;
   return {
@@ -309,8 +299,9 @@ async function reloadOverAndOver({ statusPort, change }: Target, untilMs: number
 async function askStatus({ statusPort }: Target, untilMs: number): Promise<Window[]> {
   const fromMs = Date.now();
   const seconds = Math.max(1, Math.round((untilMs - fromMs) / 1000));
-  const args = [String(statusPort), String(REQUESTS_PER_SECOND), String(seconds)];
-  const [program, all] = command('http-load.ts', args);
+  const script = fileURLToPath(new URL('http-load.ts', import.meta.url));
+  const args = [statusPort, REQUESTS_PER_SECOND, seconds].map(String);
+  const [program, all] = pinned(LOAD_CORE, [process.execPath, script, ...args]);
   // With lower priority than the load generator, on the core that they share.
   const { stdout } = await promisify(execFile)('nice', ['-n', '19', program, ...all]);
   const [good = 0, bad = 0] = stdout.split(' ').map(Number);

@@ -1,8 +1,11 @@
 /**
- * One round of load by dnsperf: an independent client, the same for every server.
+ * Rounds of load: by dnsperf, an independent client, the same for every server; and at a fixed rate, by paced-load.ts.
  */
 import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { aheadOfOthers, findProgram } from '../test/support/server-process.ts';
+import type { LoadReport } from './paced-load.ts';
 import type { Transport } from './peers/peer.ts';
 
 export type Load = {
@@ -55,4 +58,38 @@ export async function runDnsperf(
     lost: number(/Queries lost:\s+(\d+)/),
     queriesPerSecond: number(/Queries per second:\s+([\d.]+)/),
   };
+}
+
+/** A command that runs on one core, where taskset is installed. */
+export function pinned(core: number, [program, ...args]: readonly [string, ...string[]]): [string, string[]] {
+  if (findProgram('taskset') === undefined) return [program, args];
+  return ['taskset', ['-c', String(core), program, ...args]];
+}
+
+export type PacedLoad = {
+  readonly port: number;
+  /** Queries per second. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** A file of `writePackets`; they are sent repeatedly. */
+  readonly packets: string;
+  /** The core that the generator is pinned to. */
+  readonly core: number;
+};
+
+/**
+ * Sends at a fixed rate, ahead of what else runs on the core. Throws if the generator is too slow and leaves out more
+ * than a tenth of a second's queries, unless `mayBeSlow`: then `unsent` of the report is their number.
+ */
+export async function runPacedLoad(
+  { port, rate, seconds, packets, core }: PacedLoad,
+  { mayBeSlow = false } = {},
+): Promise<LoadReport> {
+  const script = fileURLToPath(new URL('paced-load.ts', import.meta.url));
+  const args = [port, rate, seconds].map(String);
+  const command = aheadOfOthers(...pinned(core, [process.execPath, script, ...args, packets]));
+  const { stdout } = await promisify(execFile)(...command, { maxBuffer: 2 ** 28 });
+  const report = JSON.parse(stdout) as LoadReport;
+  if (!mayBeSlow && report.unsent > rate / 10) throw new Error(`the generator did not send ${report.unsent} queries`);
+  return report;
 }
