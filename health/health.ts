@@ -46,6 +46,8 @@ export type VipHealth = {
   /** The override if there is one, else the probed state. */
   readonly effective: EffectiveState;
   readonly last: LastResult | undefined;
+  /** Probes that this node made since the start, also for other VIPs with the same check; undefined without a check. */
+  readonly probes: { readonly made: number; readonly failed: number } | undefined;
   /** ISO 8601: until when it is held down because it changed too often (`flap`); undefined where it is not. */
   readonly heldUntil: string | undefined;
   /** ISO 8601: when `probed` changed last; undefined while unknown. */

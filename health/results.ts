@@ -28,8 +28,12 @@ import {
 export function hearProbe(engine: Engine, unit: Unit, result: ProbeResult): void {
   const { counts, watch } = engine;
   counts.probes += 1;
+  unit.made += 1;
   if (result.fault !== undefined) counts.notProbed += 1;
-  else if (!result.passed) counts.failedProbes += 1;
+  else if (!result.passed) {
+    counts.failedProbes += 1;
+    unit.failed += 1;
+  }
   if (result.fault === undefined) noteProbeTime(engine.probeTimes, result.elapsedMs);
   if (!result.passed) watch.failed(unit.key);
   hearResult(engine, unit, result);

@@ -51,6 +51,9 @@ export type Unit = {
   /** ISO 8601: since when it is probed up or down; undefined while unknown. */
   since: string | undefined;
   last: KeptResult | undefined;
+  /** Probes since the start, and those that failed by a fault of the target. */
+  made: number;
+  failed: number;
   /** When the certificate that a probe saw last expires, by the wall clock; undefined if none was seen. */
   certificateEndsMs: number | undefined;
   /** Its evidence about this node's own network. */
@@ -80,6 +83,8 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
     state: startingState(),
     since: undefined,
     last: undefined,
+    made: 0,
+    failed: 0,
     certificateEndsMs: undefined,
     witness: createWitness(),
     round: undefined,

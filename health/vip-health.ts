@@ -24,6 +24,7 @@ export function showVip(writer: TableWriter, target: HealthTarget): VipHealth {
     probed: probedWord(probedStateOf(writer, target)),
     effective: effectiveStateOf(writer, target),
     last: unit && lastResultOf(writer, unit),
+    probes: unit && { made: unit.made, failed: unit.failed },
     heldUntil: unit?.heldDown === true ? wallTime(unit.flaps.heldUntilMs, clock) : undefined,
     since: unit?.since,
     run:

@@ -97,6 +97,19 @@ const FIELDS = {
     duration_ms: { schema: numberSchema, of: ({ elapsedMs }) => elapsedMs },
     at: { schema: timeSchema, of: ({ at }) => at },
   }),
+  probes: objectOrNull(({ health }: VipState) => health?.probes, {
+    made: {
+      schema: {
+        ...whole,
+        description: 'Probes that this node made since its start; reports of a `push` check are none.',
+      },
+      of: ({ made }) => made,
+    },
+    failed: {
+      schema: { ...whole, description: 'Those that failed by a fault of the target.' },
+      of: ({ failed }) => failed,
+    },
+  }),
   dissent: {
     schema: {
       ...orNull(textSchema),
@@ -182,6 +195,7 @@ export const VIP_MEMBERS = {
   probed: 'changes',
   effective: 'changes',
   last: 'changes',
+  probes: 'changes',
   since: 'changes',
   heldUntil: 'changes',
   run: 'changes',
@@ -199,6 +213,8 @@ export function isSameHealth(a: VipHealth | undefined, b: VipHealth | undefined)
   if (a === undefined || b === undefined) return a === b;
   return (
     a.last === b.last &&
+    a.probes?.made === b.probes?.made &&
+    a.probes?.failed === b.probes?.failed &&
     a.probed === b.probed &&
     a.effective === b.effective &&
     a.since === b.since &&

@@ -45,6 +45,25 @@ const FAMILIES: readonly Family[] = [
     value: ({ health }) => (health?.last === undefined ? undefined : health.last.elapsedMs / 1000),
   },
   {
+    name: 'vip_last_result',
+    type: 'gauge',
+    help: 'Last result of health checks: 1 passed, 0 failed; the label says why.',
+    value: ({ health }) => (health?.last === undefined ? undefined : Number(health.last.passed)),
+    more: ({ health }) => `,reason="${escaped(health?.last?.reason ?? '')}"`,
+  },
+  {
+    name: 'vip_probes_total',
+    type: 'counter',
+    help: 'Probes that this node made.',
+    value: ({ health }) => health?.probes?.made,
+  },
+  {
+    name: 'vip_failed_probes_total',
+    type: 'counter',
+    help: 'Probes that failed by a fault of the target.',
+    value: ({ health }) => health?.probes?.failed,
+  },
+  {
     name: 'vip_override',
     type: 'gauge',
     help: 'Active override; the value is 1.',

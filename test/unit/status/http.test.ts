@@ -92,6 +92,7 @@ describe('reading', () => {
         check: { name: 'web', kind: 'tcp' },
         address: '203.0.113.10:80',
         last_result: { passed: true, reason: 'connected', duration_ms: 12.5 },
+        probes: { made: 1, failed: 0 },
         override: null,
         served: 100,
       },
@@ -100,8 +101,16 @@ describe('reading', () => {
         probed: 'down',
         available: false,
         last_result: { reason: 'connect refused' },
+        probes: { made: 1, failed: 1 },
       },
-      { target: 'www.example.com/virginia-a', probed: 'unknown', available: true, check: null, last_result: null },
+      {
+        target: 'www.example.com/virginia-a',
+        probed: 'unknown',
+        available: true,
+        check: null,
+        last_result: null,
+        probes: null,
+      },
       { target: 'api.example.com/only', region: null, address: 'push' },
     ]);
   });

@@ -41,6 +41,7 @@ function changed(state: VipState, member: keyof VipHealth): VipState {
     probed: health.probed === 'up' ? 'down' : 'up',
     effective: 'drain',
     last: { passed: false, reason: 'another', elapsedMs: 1, at },
+    probes: { made: 99, failed: 98 },
     since: at,
     heldUntil: at,
     run: { passed: true, results: 99 },
