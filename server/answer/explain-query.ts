@@ -101,7 +101,8 @@ function readQuestion(
   const target = createSearch(name);
   search(image, target);
   if (target.node < 0) return undefined;
-  const client = query.subnetBits === 0 ? undefined : formatAddress(query.subnet, 0, query.subnetFamily === 1 ? 4 : 16);
+  const address = formatAddress(query.subnet, 0, query.subnetFamily === 1 ? 4 : 16);
+  const client = query.subnetBits === 0 ? undefined : `${address}/${query.subnetBits}`;
   const request = {
     name: formatName(name),
     type: asksAaaa ? 'AAAA' : 'A',

@@ -79,7 +79,8 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
  */
 function addressOf({ client, resolver }: Asked, ownNetworks: Int32Array): Uint8Array | undefined {
   if (client === undefined) return resolver;
-  return saysWhere(ownNetworks, client, client.length, client.length * 8) ? client : (resolver ?? client);
+  const { bytes, bits } = client;
+  return saysWhere(ownNetworks, bytes, bytes.length, bits) ? bytes : (resolver ?? bytes);
 }
 
 /** A private health table, so that explain does not change the table in force. `down` are slots assumed down. */
@@ -161,8 +162,8 @@ function ask(
   answerer: Answerer,
   live: LiveHealth | undefined,
 ): Explained {
-  const peer = asked.resolver ?? asked.client ?? new Uint8Array(4);
-  const subnet = asked.client && { bytes: asked.client, bits: asked.client.length * 8 };
+  const peer = asked.resolver ?? asked.client?.bytes ?? new Uint8Array(4);
+  const subnet = asked.client;
   const source = (): TraceClient['source'] => (asked.place ? 'place' : answerer.clientIsSubnet ? 'subnet' : 'resolver');
   const client = (): Uint8Array => answerer.client.slice(0, answerer.clientBits / 8);
   const decisions = recordDecisions(
@@ -282,7 +283,7 @@ function describeClient(
   const hasPoint = !Number.isNaN(location.latitude);
   const passedOver =
     source === 'resolver' && asked.client
-      ? `; ${formatAddress(asked.client)} is private and not in geo.networks, so the client subnet is ignored`
+      ? `; ${formatAddress(asked.client.bytes)} is private and not in geo.networks, so the client subnet is ignored`
       : '';
   return {
     address: asked.client || asked.resolver ? formatAddress(client) : undefined,

@@ -126,7 +126,7 @@ export function recordDecisions(
       scope:
         decision.result === RESULT.EMPTY || (decision.result === RESULT.STATIC && lacksStatic(answerer, service, has))
           ? { bits: 0, why: 'a negative answer holds for all clients (RFC 7871 7.4)' }
-          : scopeOf(info, decision, asker.source(), answerer.isSubnetSetAside),
+          : scopeOf(info, decision, asker.source(), answerer),
     });
   };
   return heard;
@@ -178,14 +178,15 @@ function scopeOf(
   info: ServiceInfo,
   decision: Decision,
   source: TraceClient['source'],
-  isSubnetSetAside: boolean,
+  { isSubnetSetAside, query }: Answerer,
 ): TraceDecision['scope'] {
   const asksForClient = info.steps.some((known) => {
     const { action, weighs } = traitsOf(known);
     return action.by === 'place' || weighs === 'by client';
   });
   const depends = asksForClient || decision.shedLimit >= 0;
-  return { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source, isSubnetSetAside) };
+  const bits = isSubnetSetAside && depends ? query.subnetBits : decision.scopeBits;
+  return { bits, why: whyScope(decision.scopeBits, depends, source, isSubnetSetAside) };
 }
 
 /** The weight of a VIP, its effective weight, and whether it sheds this client. */

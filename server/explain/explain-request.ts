@@ -6,7 +6,7 @@ import { getOr } from '../../geo/get-or.ts';
 import { NOWHERE, type Location } from '../../geo/location.ts';
 import { canonicalTarget } from '../../health/target-names.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
-import { networkOf, parseAddress } from '../../wire/address.ts';
+import { networkOf, parseAddress, type Prefix } from '../../wire/address.ts';
 import { NameError, parseName, ROOT, type Name } from '../../wire/name.ts';
 import { typeNumber } from '../../wire/types.ts';
 import type { Catalog } from '../../zones/catalog.ts';
@@ -17,7 +17,8 @@ import type { ExplainedGeneration } from './explain-place.ts';
 export type Asked = {
   readonly name: Name;
   readonly type: number;
-  readonly client: Uint8Array | undefined;
+  /** An address alone is a network of one. */
+  readonly client: Prefix | undefined;
   readonly resolver: Uint8Array | undefined;
   readonly place: Location | undefined;
   readonly down: ReadonlySet<number>;
@@ -37,11 +38,11 @@ export function readRequest(generation: ExplainedGeneration, request: ExplainReq
     if (!(error instanceof NameError)) throw error;
     return { parameter: 'name', message: error.message };
   }
-  const client = request.client === undefined ? undefined : readAddress(request.client);
+  const client = request.client === undefined ? undefined : readNetwork(request.client);
   if (request.client !== undefined && !client) {
     return { parameter: 'client', message: `${request.client} is not an address: write it like 192.0.2.1` };
   }
-  const resolver = request.resolver === undefined ? undefined : readAddress(request.resolver);
+  const resolver = request.resolver === undefined ? undefined : readNetwork(request.resolver)?.bytes;
   if (request.resolver !== undefined && !resolver) {
     return { parameter: 'resolver', message: `${request.resolver} is not an address: write it like 192.0.2.1` };
   }
@@ -52,13 +53,13 @@ export function readRequest(generation: ExplainedGeneration, request: ExplainReq
   return { name, type, client, resolver, place, down };
 }
 
-/** An address, or the first address of a network. Bits after the prefix are cleared, as dig does. */
-function readAddress(text: string): Uint8Array | undefined {
+/** An address or a network. Bits after the prefix are cleared, as dig does. */
+function readNetwork(text: string): Prefix | undefined {
   const [, host = '', digits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const address = parseAddress(host);
-  const bits = digits === undefined ? 128 : Number(digits);
-  if (!address || (digits !== undefined && bits > address.length * 8)) return undefined;
-  return networkOf(address, bits).bytes;
+  if (!address) return undefined;
+  const bits = digits === undefined ? address.length * 8 : Number(digits);
+  return bits > address.length * 8 ? undefined : networkOf(address, bits);
 }
 
 function readPlace({ country, at }: ExplainRequest): Location | Refusal | undefined {

@@ -231,6 +231,6 @@ export function whyScope(
   const reach = `every address in the client's /${bits} gets the same candidates`;
   if (source === 'subnet') return reach;
   return isSubnetSetAside
-    ? `${reach}; the scope is the length of the client subnet, which was ignored`
+    ? `the length of the client subnet, which was ignored; every address in the resolver's /${bits} gets the same candidates`
     : `${reach}; the response has scope 0, because the query had no client subnet`;
 }

@@ -111,8 +111,8 @@ describe('_explain.NAME TXT', () => {
     ['_explain.www.example.com', {}, { name: 'www.example.com', type: 'A', resolver: '127.0.0.1' }],
     ['_explain._aaaa.www.example.com', {}, { name: 'www.example.com', type: 'AAAA', resolver: '127.0.0.1' }],
     ['_explain.www.example.com', { from: '2001:db8:1::7' }, { resolver: '2001:db8:1::7' }],
-    ['_explain.www.example.com', subnet('198.51.100.0', 24), { client: '198.51.100.0' }],
-    ['_explain.www.example.com', subnet('2001:db8::', 56), { client: '2001:db8::' }],
+    ['_explain.www.example.com', subnet('198.51.100.0', 24), { client: '198.51.100.0/24' }],
+    ['_explain.www.example.com', subnet('2001:db8::', 56), { client: '2001:db8::/56' }],
     ['_explain.example.com', {}, { name: 'example.com' }],
     ['_explain.nothere.example.com', {}, { name: 'nothere.example.com' }],
   ])('%s with %j asks for %j', async (name, options, wanted) => {
