@@ -3,6 +3,7 @@
  * API unchanged.
  */
 import { plainText } from './plain-text.ts';
+import { hideShapes } from './secrets.ts';
 
 /**
  * Line and column count from 1; an unreadable file or a folder has neither. `length` is the number of characters that
@@ -48,8 +49,8 @@ export function createReport(): Report {
     const once = `${formatPlace(place)} ${code} ${message}`;
     if (told.has(once)) return;
     told.add(once);
-    const plain = { code, severity, message: plainText(message), place: plainPlace(place) };
-    diagnostics.push(hint === undefined ? plain : { ...plain, hint: plainText(hint) });
+    const plain = { code, severity, message: hideShapes(plainText(message)), place: plainPlace(place) };
+    diagnostics.push(hint === undefined ? plain : { ...plain, hint: hideShapes(plainText(hint)) });
   };
   return {
     diagnostics,

@@ -23,7 +23,15 @@ import {
   type JsonSchema,
 } from './schema.ts';
 import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSeconds, parseShare } from './units.ts';
-import { nodePlace, refuseReference, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
+import {
+  isSecret,
+  nodePlace,
+  refuseReference,
+  type YamlEntry,
+  type YamlMap,
+  type YamlNode,
+  type YamlScalar,
+} from './yaml.ts';
 
 /**
  * Reads a node, which messages call `name`. Returns undefined for an invalid node, which has been reported.
@@ -59,7 +67,8 @@ export function scalar<T>(
     }
     const value = parse(node.text, node);
     if (value !== undefined) return value;
-    const got = tailor.secret === true || node.written !== undefined ? '' : `, got ${show(node.text)}`;
+    const isHidden = tailor.secret === true || node.written !== undefined || isSecret(node.file, node.start, node.end);
+    const got = isHidden ? '' : `, got ${show(node.text)}`;
     report.error(tailor.code, `${name} must be ${expected}${got}`, nodePlace(node), tailor.hint);
     return undefined;
   });
@@ -302,7 +311,7 @@ export function map<F extends Fields>(label: string, fields: F, others?: OtherKe
       const field = Object.hasOwn(fields, key.text) ? fields[key.text] : undefined;
       if (!field) {
         if (others?.isKey(key.text) === true) continue;
-        const word = firstWord(key);
+        const word = isSecret(key.file, key.start, key.end) ? 'a text without a colon' : firstWord(key);
         const [known = ''] = word.split(' ', 1);
         const hint = Object.hasOwn(fields, known)
           ? `a colon is missing: write "${known}: ..."`

@@ -9,7 +9,7 @@ import type { PlaceInFile, Report } from './diagnostics.ts';
 import type { Environment } from './environment.ts';
 import { MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } from './limits.ts';
 import { faultOf, readRegularFile } from './read-file.ts';
-import { hideInMessage, secretsInText, secretSpans } from './secrets.ts';
+import { hideInMessage, secretsInText, secretSpans, type ShownWords } from './secrets.ts';
 import { isSecret, yamlPlace, placeOfFile, type YamlFile, type YamlNode } from './yaml.ts';
 
 /** Restrictions on a file. */
@@ -18,6 +18,8 @@ export type YamlLimits = {
   readonly below?: string | undefined;
   /** Variables that it must not use. */
   readonly withheld?: ReadonlySet<string>;
+  /** A file of tokens: diagnostics show no values but these roles. */
+  readonly shown?: ShownWords;
 };
 
 /** Reads one file. Returns undefined for one that cannot be read or is not YAML, which it reports. */
@@ -25,10 +27,10 @@ export function readYaml(
   path: string,
   env: Environment,
   report: Report,
-  { below, withheld }: YamlLimits = {},
+  { below, withheld, shown }: YamlLimits = {},
 ): YamlNode | undefined {
   const text = readText(path, below, report);
-  return text === undefined ? undefined : parseYaml(path, text, env, report, withheld);
+  return text === undefined ? undefined : parseYaml(path, text, env, report, withheld, shown);
 }
 
 /** Reads text; `path` is for diagnostics. */
@@ -38,15 +40,16 @@ export function parseYaml(
   env: Environment,
   report: Report,
   withheld: ReadonlySet<string> = new Set(),
+  shown?: ShownWords,
 ): YamlNode | undefined {
   const lines = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);
   // uniqueKeys compares every key with every other: 104 s for 100,000 records. convert-yaml.ts finds duplicates.
   const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, resolveKnownTags: false });
-  const file: YamlFile = { path, text, lines, secrets: secretSpans(document.contents, text) };
+  const file: YamlFile = { path, text, lines, secrets: secretSpans(document.contents, text, shown) };
   const mistakes = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   if (mistakes.length > 0) {
-    reportSyntax({ ...file, secrets: [...file.secrets, ...secretsInText(text, lines)] }, mistakes, report);
+    reportSyntax({ ...file, secrets: [...file.secrets, ...secretsInText(text, lines, shown)] }, mistakes, report);
     return undefined;
   }
   return convertYaml(document.contents, file, env, withheld, report);

@@ -47,7 +47,7 @@ export type ReadTokens = {
 
 /** Undefined for a file that cannot be read. After other mistakes, which are reported, it has the valid entries. */
 export function readTokens(path: string, env: Environment, report: Report): ReadTokens | undefined {
-  const node = readYaml(path, env, report);
+  const node = readYaml(path, env, report, { shown: ROLES });
   if (node === undefined) return undefined;
   if (isReadableByAll(path)) {
     const message = `every user of this machine may read the tokens in ${path}`;

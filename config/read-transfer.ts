@@ -175,7 +175,8 @@ export const transfer: Read<TransferSettings> = like(read, (node: YamlNode, name
     if (key && !defined.has(key.text)) {
       report.error(
         'PH080',
-        `unknown key "${key.text}" in transfer.keys`,
+        // The notation of dig has the secret after the name.
+        `unknown key "${key.text.replace(/:.*/s, ':***')}" in transfer.keys`,
         nodePlace(key),
         nearestHint(key.text, defined),
       );

@@ -9,11 +9,14 @@ import { nearestWord } from './nearest-word.ts';
 export type SecretSpan = { readonly start: number; readonly end: number; readonly signs?: true };
 
 /** `token`, `secret`, `cookie_secrets`, and similar names. */
-const SECRET = /token|secret|passw|passphrase|credential|authorization|api[-_]?key|^(?:key|cookies?|auth)$/i;
+const SECRET =
+  /token|secret|passw|passphrase|credential|authorization|api[-_]?key|^(?:key|n[-_]?keys?|n?key[-_]?seed|seed|cookies?|auth)$/i;
 /** Headers contain credentials; `send` may contain a login. */
 const WHOLE: ReadonlySet<string> = new Set(['headers', 'send']);
 /** Misspelled keys count as well: the line of an unknown key is shown. */
-const MISTYPED = ['token', 'secret', 'cookie_secrets', 'headers'];
+const MISTYPED = ['token', 'secret', 'password', 'nkey', 'cookie_secrets', 'headers'];
+/** Arguments of a program may contain a login. The program stays visible. */
+const COMMAND = 'command';
 /** Below these, keys are names chosen by the operator: a service may have the name `token`. */
 const NAMES: ReadonlySet<string> = new Set(
   ['regions', 'checks', 'services', 'vips', 'keys', 'networks', 'urls', 'set', 'geo', 'bias'], //
@@ -21,20 +24,37 @@ const NAMES: ReadonlySet<string> = new Set(
 /** Keys of zone files with published values, which may be very many. */
 const PUBLIC: ReadonlySet<string> = new Set(['records', 'nameservers', 'include']);
 /** `token abc`, without the colon: everything after the first word. */
-const WITHOUT_COLON = /^["']?[\w-]*(?:token|secret|passw|authorization)\S*(?=\s)/i;
+const WITHOUT_COLON = /^["']?[\w-]*(?:token|secret|passw|authorization|nkey)\S*(?=\s)/i;
+/** Names in a query whose value is a secret: `/health?token=abc`. */
+const QUERY_NAME = String.raw`[?&;][\w.-]*(?:token|secret|passw|pwd?|key|auth|sig|credential)[\w.-]*=`;
+/** User and password before a host: `nats://user:abc@host`, `user:abc@host`; not an IPv6 address with a port of NSD. */
+const LOGIN = String.raw`(?![\da-fA-F:.]+@)[^\s/:@"'[\]{}]+:[^\s/@"']+@`;
+/** The seed of an NKEY of NATS: a prefix of two letters, then base32. */
+const NKEY_SEED = String.raw`\bS[ACNOUX][A-Z2-7]{56}\b`;
+/** The key of a TSIG in the notation of dig: `hmac-sha256:name:abc`, `name:hmac-sha256:abc`. */
+const TSIG_KEY = String.raw`hmac-(?:md5|sha\d+):`;
+/** Secret wherever it is. */
+const SHAPES = ['-----BEGIN ', QUERY_NAME, LOGIN, NKEY_SEED, TSIG_KEY].join('|');
 /** The URL of a chat system's webhook is a secret; other URLs may contain a user and password. */
-const URL_LIKE = /\/\/|-----BEGIN |[?&;][\w.-]*token=/i;
+const URL_LIKE = new RegExp(String.raw`\/\/|${SHAPES}`, 'i');
 /** URLs below this key are sent to every browser, but a password in them is still a secret. */
 const BROWSERS = 'beacon';
-const USERINFO = /:\/\/[^\s/?#"']*@|-----BEGIN |[?&;][\w.-]*token=/i;
+const USERINFO = new RegExp(String.raw`:\/\/[^\s/?#"']*@|${SHAPES}`, 'i');
 /** References to variables stay visible: the name is not secret, and it helps to find the mistake. */
 const SHOWN = /\$\{\w+\}|[\s"']/g;
 const SIGNS = /\$\{\w+\}|[\s"'{}[\],-]/g;
 /** In comments, and in text that is not YAML. */
-const KEY_IN_TEXT = /[\w-]*(?:token|secret|passw|authorization|headers|notify|url)[\w-]*/i;
+const KEY_IN_TEXT = /[\w-]*(?:token|secret|passw|authorization|nkey|seed|headers|command|notify|url|servers)[\w-]*/i;
 
-/** Finds the secret scalars, in no order. `contents` is that of a `yaml` document, complete or not. */
-export function secretSpans(contents: unknown, text: string): SecretSpan[] {
+/** Roles in a file of tokens, in which every other value is a secret. */
+export type ShownWords = readonly string[];
+const ROLES = 'roles';
+
+/**
+ * Finds the secret scalars, in no order. `contents` is that of a `yaml` document, complete or not. With `shown`, all
+ * values are secret but these roles, also misspelled.
+ */
+export function secretSpans(contents: unknown, text: string, shown?: ShownWords): SecretSpan[] {
   const spans: SecretSpan[] = [];
   const anchors = new Map<string, unknown>();
   const hidden = new Set<unknown>();
@@ -46,6 +66,7 @@ export function secretSpans(contents: unknown, text: string): SecretSpan[] {
   };
   const walk = (node: unknown, path: readonly string[], secret: boolean): void => {
     if ((isScalar(node) || isMap(node) || isSeq(node)) && node.anchor !== undefined) anchors.set(node.anchor, node);
+    if (shown && isScalar(node) && path.at(-1) === ROLES && nearestWord(node.source ?? '', shown)) return;
     if (isMap(node)) {
       const ofNames = NAMES.has(path.at(-1) ?? '');
       let orphan = false;
@@ -53,11 +74,15 @@ export function secretSpans(contents: unknown, text: string): SecretSpan[] {
         const word = isScalar(key) ? (key.source ?? '') : '';
         if (path.length === 0 && PUBLIC.has(word)) continue;
         // `? token: abc`, and `- abc:` in place of a value. Names of headers are not secret.
-        walk(key, [], orphan || (secret && !WHOLE.has(path.at(-1) ?? '')));
+        const isName = shown ? isScalar(key) && value !== null && !/\s/.test(word) : WHOLE.has(path.at(-1) ?? '');
+        walk(key, [], orphan || (secret && !isName));
         const below = secret || (!ofNames && isSecretKey(word));
+        const ofProgram = !ofNames && word === COMMAND;
+        if (ofProgram && isScalar(value) && value.range) spans.push(...argumentsIn(value.range, text));
+        if (ofProgram && isSeq(value)) for (const item of value.items.slice(1)) walk(item, [...path, word], true);
         walk(value, [...path, word], below || orphan);
         // `{ token, abc }`
-        orphan = below && (value === null || (isScalar(value) && value.source === ''));
+        orphan = below && (value === null || (!shown && isScalar(value) && value.source === ''));
       }
     } else if (isSeq(node)) {
       for (const item of node.items) walk(item, path, secret);
@@ -79,8 +104,14 @@ export function secretSpans(contents: unknown, text: string): SecretSpan[] {
       walk(target, path, true);
     }
   };
-  walk(contents, [], false);
+  walk(contents, [], shown !== undefined);
   return spans;
+}
+
+/** What follows the first word of a command line. */
+function argumentsIn([start, end]: readonly [number, number, ...unknown[]], text: string): SecretSpan[] {
+  const program = /^["']?\S+\s/.exec(text.slice(start, end))?.[0];
+  return program === undefined ? [] : [{ start: start + program.length, end }];
 }
 
 /** YAML 1.2 6.9: a tag or an anchor precedes its node, and a value that begins with `!` is read as a tag. */
@@ -92,8 +123,10 @@ function withProperties(text: string, start: number): number {
 /** Whether a value is secret because of the keys above it. */
 function isSecretPlace(path: readonly string[]): boolean {
   const [above, key] = [path.at(-2), path.at(-1)];
-  // `keys: { second: "..." }` and `status: "..."`, in place of a map.
-  return above === 'keys' || (key === 'status' && path.length === 1);
+  // A webhook's URL without its scheme.
+  if (path[0] === 'health' && (key === 'notify' || above === 'notify')) return true;
+  // `keys: { second: "..." }`, `keys: ["..."]` and `status: "..."`, in place of a map.
+  return above === 'keys' || key === 'keys' || (key === 'status' && path.length === 1);
 }
 
 /** Replaces the secrets in a line that starts at offset `start` by asterisks. Columns stay the same. */
@@ -117,7 +150,9 @@ function hideInComment(comment: string): string {
  * For a file that is not YAML, where a secret may not be the value of its key: hides the text after each word that may
  * be the key of a secret, on its line and on the following lines with more indentation.
  */
-export function secretsInText(text: string, lines: readonly number[]): SecretSpan[] {
+export function secretsInText(text: string, lines: readonly number[], shown?: ShownWords): SecretSpan[] {
+  // A file of secrets, without its structure.
+  if (shown) return [{ start: 0, end: text.length, signs: true }];
   const spans: SecretSpan[] = [];
   let indent = Infinity;
   lines.forEach((start, at) => {
@@ -145,12 +180,14 @@ function hide(line: string, from: number, to: number, shown: RegExp): string {
   return line.slice(0, from) + hidden + '*'.repeat(piece.length - at) + line.slice(to);
 }
 
-/** Secrets in a query: `/health?token=abc`. */
-const IN_QUERY = /([?&;][\w.-]*(?:token|secret|passw|key|auth|sig|credential)[\w.-]*=)[^&;#\s"']+/gi;
+const IN_QUERY = new RegExp(String.raw`(${QUERY_NAME})[^&;#\s"']+`, 'gi');
+const IN_LOGIN = new RegExp(LOGIN, 'g');
+const IN_TSIG = new RegExp(String.raw`(${TSIG_KEY})[^\s"',}\]]+`, 'gi');
+const SEEDS = new RegExp(NKEY_SEED, 'g');
 
 /** Removes anything that looks like a secret from the text of a message. */
 export function hideShapes(text: string): string {
-  return text.replace(IN_QUERY, '$1***');
+  return text.replace(IN_QUERY, '$1***').replace(IN_LOGIN, '***@').replace(IN_TSIG, '$1***').replace(SEEDS, '***');
 }
 
 /** Hides a quotation of the file in a message. */

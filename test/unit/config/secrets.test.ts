@@ -1,10 +1,12 @@
 /**
  * No diagnostic shows a secret, whatever mistake is on its line or in the file.
  */
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
 import { parseYaml } from '../../../config/parse-yaml.ts';
 import { readSettings } from '../../../config/read-settings.ts';
+import { readTokens } from '../../../config/read-tokens.ts';
 import { nodePlace } from '../../../config/yaml.ts';
 import { folderOf } from '../../support/pharos.ts';
 import { createDice, printedSeed, trials } from '../../support/random.ts';
@@ -20,6 +22,47 @@ function diagnose(text: string, file = 'pharos.yaml'): readonly Diagnostic[] {
 
 const textOf = (diagnostics: readonly Diagnostic[]): string =>
   diagnostics.map((each) => `${formatDiagnostic(each)}\n${JSON.stringify(each)}`).join('\n');
+
+/** The prefix of a user's seed and 56 characters of base32. */
+const SEED = `SU${'AGZ27'.repeat(11)}A`;
+
+test.each([`user: ${SEED}\nx: 1`, `workers: ${SEED}`, `fleet: { node: ${SEED}., nod: ${SEED} }`, `x: [${SEED}]`])(
+  'the seed of an nkey is recognised anywhere: %s',
+  (text) => {
+    const diagnostics = diagnose(`${text}\n`);
+    expect(diagnostics).not.toEqual([]);
+    expect(textOf(diagnostics)).not.toContain(SEED);
+  },
+);
+
+describe('a file of tokens shows no values', () => {
+  test.each([
+    `alice: ${SECRET}`,
+    `alice: [${SECRET}]`,
+    `alice ${SECRET}`,
+    `alice: { roles: [read], sha256: ${SECRET} }`,
+    `alice: { roles: [${SECRET}] }`,
+    `alice: { roles: [read], x: ${SECRET} }`,
+    `alice: { roles: [read] ${SECRET} }`,
+    `alice: { roles: [read], ${SECRET} }`,
+    `alice:\n  roles: [read]\n  token ${SECRET}`,
+    `alice:\n  roles: [read]\n  token ${SECRET}\n bob: 1`,
+  ])('%s', (text) => {
+    using folder = folderOf({ 'tokens.yaml': `${text}\n` });
+    const report = createReport();
+    readTokens(join(folder.path, 'tokens.yaml'), {}, report);
+    expect(report.diagnostics).not.toEqual([]);
+    expect(textOf(report.diagnostics)).not.toContain(SECRET);
+  });
+
+  test('but roles, also misspelled', () => {
+    using folder = folderOf({ 'tokens.yaml': `alice: { roles: [read, oprate], token: ${SECRET} }\n` });
+    const report = createReport();
+    readTokens(join(folder.path, 'tokens.yaml'), {}, report);
+    const [found] = report.diagnostics.filter(({ code }) => code === 'PH019');
+    expect(found?.place.excerpt).toBe(`alice: { roles: [read, oprate], token: ${'*'.repeat(SECRET.length)} }`);
+  });
+});
 
 describe('a mistake beside a secret, or in it', () => {
   test.each([
@@ -64,6 +107,32 @@ describe('a mistake beside a secret, or in it', () => {
     `x: { a: "/health?token=${SECRET}" }`,
     `x: |\n  -----BEGIN PRIVATE KEY-----\n  ${SECRET}\ny: { x: 1 }`,
     `checks: { a: { type: tcp, port: 6379, send: "AUTH ${SECRET}", intrval: 5s } }`,
+    `fleet: { nkey: ${SECRET} }`,
+    `fleet: { nkey: { a: ${SECRET} } }`,
+    `fleet: { nkeys: [${SECRET}] }`,
+    `fleet: { n_key: ${SECRET} }`,
+    `fleet: { seed: ${SECRET} }`,
+    `fleet:\n  nkey ${SECRET}`,
+    `fleet: { pasword: ${SECRET} }`,
+    `x: 1 # nkey: ${SECRET}`,
+    `fleet: { name: p, region: d, servers: ["nats://u:${SECRET}@h:4222"] }`,
+    `fleet: { name: p, region: d, servers: "u:${SECRET}@h:4222" }`,
+    `status: { listen: "https://u:${SECRET}@h" }`,
+    `listen: "u:${SECRET}@h:53"`,
+    `geo: { databases: ["https://h/?license_key=${SECRET}"] }`,
+    `health: { notify: "hooks.example.net/${SECRET}" }`,
+    `health: { notify: { url: "hooks.example.net/${SECRET}" } }`,
+    `transfer: { keys: ["second:hmac-sha256:${SECRET}"] }`,
+    `transfer: { keys: { "hmac-sha256:second:${SECRET}": 1 } }`,
+    `transfer: { allow: [{ from: 192.0.2.54, key: "second:${SECRET}" }] }`,
+    ...['token', 'secret', 'password', 'pwd', 'key', 'api_key', 'sig', 'auth'].map(
+      (name) => `checks: { a: { type: http, path: "/health?a=b&${name}=${SECRET} " } }`,
+    ),
+    `checks: { a: { type: exec, command: [look, --password, ${SECRET}], x: 1 } }`,
+    `checks: { a: { type: exec, command: [curl, -u, "u:${SECRET}"], x: 1 } }`,
+    `checks: { a: { type: exec, command: look -p ${SECRET} | grep ok } }`,
+    `checks: { a: { type: exec, command [look, ${SECRET}] } }`,
+    `status: { token, ${SECRET} }`,
   ])('%s', (text) => {
     const diagnostics = diagnose(`${text}\n`);
     expect(diagnostics).not.toEqual([]);
@@ -92,6 +161,11 @@ test.each<[line: string, shown: string]>([
   // The name of a variable is not a secret, and it helps.
   ['status: { token: "${NAME}", x: 1 }', 'status: { token: "${NAME}", x: 1 }'],
   ['checks: { a: { headers: { A: "Bearer ${T}" }, x: 1 } }', 'checks: { a: { headers: { A: "****** ${T}" }, x: 1 } }'],
+  // Nor is the program of a check.
+  ['checks: { a: { command: [./look, -p, abc], x: 1 } }', 'checks: { a: { command: [./look, **, ***], x: 1 } }'],
+  ['checks: { a: { command: ./look -p abc, x: 1 } }', 'checks: { a: { command: ./look ** ***, x: 1 } }'],
+  // An address with a port in the notation of NSD is not a login.
+  ['listen: { a: "2001:db8::1@53", x: 1 }', 'listen: { a: "2001:db8::1@53", x: 1 }'],
   // Names that an operator chose are not secret either.
   ['services: { token: { ttl: 20, x: 1 } }', 'services: { token: { ttl: 20, x: 1 } }'],
   ['records: { token: { TXT: abc } }', 'records: { token: { TXT: abc } }'],
