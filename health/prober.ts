@@ -137,6 +137,7 @@ class UnitRound extends Round {
 /** The result without values of the environment: some errors contain the address of the target. */
 function shownOf(result: ProbeResult, { host, port, written }: ProbeTarget): ProbeResult {
   if (written === undefined) return result;
-  const reason = result.reason.replaceAll(`${host}:${String(port)}`, () => written).replaceAll(host, () => written);
-  return { ...result, reason };
+  // `written` may contain the host, if only its port came from the environment.
+  const around = result.reason.split(`${host}:${String(port)}`).map((text) => text.split(host).join(written));
+  return { ...result, reason: around.join(written) };
 }

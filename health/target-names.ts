@@ -104,39 +104,41 @@ export function shownAddress(target: HealthTarget): string {
 }
 
 /**
- * Equal for targets that one probe can serve: the same check, whatever its name, at the same address. A `push` check
- * belongs to one target alone.
+ * Equal for targets that one probe can serve: the same check, whatever its name, at the same address, and both written
+ * in the same way in the files. In a fleet, targets with one key have one verdict. If they were written in different
+ * ways, a variable of the environment could have another value on another node, and its vote would be on one of them
+ * only. A `push` check belongs to one target alone.
  */
 export function probeKey(target: HealthTarget, check: CheckSpec): string {
+  const written = probeTargetOf(target)?.written;
   const where = isPush(check) ? canonicalTarget(target.target) : addressText(target);
-  return `${where} ${digestOf(check)}`;
+  return `${where}${written === undefined ? '' : ` ${written}`} ${digestOf(check)}`;
 }
 
 /**
  * The key with values as written in the files: equal on nodes with the same files, even if a variable of the
- * environment or the folder of the files differs. It contains no value of the environment.
+ * environment or the folder of the files differs. It contains no value of the environment. Targets with one `probeKey`
+ * have one.
  */
 export function keyInFiles(target: HealthTarget, check: CheckSpec): string {
   const where = isPush(check) ? canonicalTarget(target.target) : shownAddress(target);
-  return `${where} ${stableJson(checkInFiles(check))}`;
+  return `${where} ${stableJson({ ...checkInFiles(check), name: '' })}`;
 }
 
+// Members keep their names, which results contain: checks whose members have other names are not one check.
 function checkInFiles({ inFiles, ...check }: CheckSpec): object {
   const members = 'members' in check ? { members: check.members.map(checkInFiles) } : {};
-  return { ...check, ...members, ...inFiles, name: '' };
+  return { ...check, ...members, ...inFiles };
 }
 
 /** Checks are shared by many targets. */
 const digests = new WeakMap<CheckSpec, string>();
 
-/** Equal for equal checks, whatever their names. Short, since tens of thousands of keys are kept. */
+/** Equal for equal checks that are written alike, whatever their names. Short: tens of thousands of keys are kept. */
 function digestOf(check: CheckSpec): string {
   const known = digests.get(check);
   if (known !== undefined) return known;
-  const digest = hash('sha256', stableJson({ ...check, name: '', inFiles: undefined }), 'base64url').slice(
-    0,
-    DIGEST_LETTERS,
-  );
+  const digest = hash('sha256', stableJson({ ...check, name: '' }), 'base64url').slice(0, DIGEST_LETTERS);
   digests.set(check, digest);
   return digest;
 }

@@ -20,8 +20,17 @@ export type FleetServer = {
   close(): Promise<void>;
 };
 
-/** A server that has not been started. `zone`: the content of its zone file. `more`: lines of its pharos.yaml. */
-export function fleetServer(name: FleetServerName, natsUrl: string, zone: string, more = ''): FleetServer {
+/**
+ * A server that has not been started. `zone`: the content of its zone file. `more`: lines of its pharos.yaml. `env`:
+ * variables of its environment beside those of this process.
+ */
+export function fleetServer(
+  name: FleetServerName,
+  natsUrl: string,
+  zone: string,
+  more = '',
+  env: Readonly<Record<string, string>> = {},
+): FleetServer {
   const folder = folderOf({
     ...NO_GEOGRAPHY,
     'pharos.yaml': `listen: 127.0.0.1:0
@@ -43,7 +52,7 @@ ${more}`,
     path: folder.path,
     served,
     start: async () => {
-      running = await serve([], { cwd: folder.path });
+      running = await serve([], { cwd: folder.path, env });
     },
     call: async (method, path, body) => {
       const headers = { authorization: `Bearer ${FLEET_TOKEN}`, 'content-type': 'application/json' };

@@ -429,7 +429,7 @@ function readVip(service: string, key: YamlScalar, node: YamlNode, context: Serv
   const { region: inRegion, A: a, AAAA: aaaa, CNAME: target, weight, capacity: full } = read;
   const published = a ? formatAddress(a) : aaaa ? formatAddress(aaaa) : target && formatName(target);
   const checkNode = valueOf(node, 'check');
-  const at = read.probe && { ...read.probe, host: read.probe.host ?? published ?? '' };
+  const at = read.probe && withHost(read.probe, published ?? '');
   return {
     name: key.text,
     region: inRegion,
@@ -496,6 +496,12 @@ const probe = scalar<Probe>(
     hint: 'such as "10.1.0.10:8443", "[2001:db8::1]:8443", 10.1.0.10 or ":8443"',
   },
 );
+
+/** The probe at its own host, or at the published one. What is written then has the host too: it tells VIPs apart. */
+function withHost({ host, port, written }: Probe, published: string): Probe & { readonly host: string } {
+  if (host !== undefined || written === undefined) return { host: host ?? published, port, written };
+  return { host: published, port, written: `${published.includes(':') ? `[${published}]` : published}${written}` };
+}
 
 function parseProbe(value: string): Probe | undefined {
   if (parseAddress(value)) return { host: value, port: undefined };

@@ -170,6 +170,33 @@ describe('targets with the same check at the same address', () => {
     expect(health.stats()).toMatchObject({ checks: 2, probes: 2, failedProbes: 0, faults: 0 });
   });
 
+  test('keep their states when the files write the address in another way', async () => {
+    const { clock, configure } = room();
+    configure([a]);
+    await clock.advance(1000);
+    const written = vip({ ...a, written: '${BACKEND}:80' });
+    const other = vip({ ...written, slot: 1, target: 'shop.example.com/a' });
+    expect(probedAll(configure([written, other]))).toEqual([UP, UP]);
+  });
+
+  test('are probed once for each way in which the files write the address', async () => {
+    const { clock, configure, health } = room();
+    configure([a, vip({ ...a, slot: 1, target: 'shop.example.com/a', written: '${BACKEND}:80' })]);
+    await clock.advance(1000);
+    expect(health.stats()).toMatchObject({ checks: 2, probes: 2 });
+  });
+
+  test('a reason shows what the files say, even if that contains the host', async () => {
+    const reason = 'connect to 192.0.2.1:80 at 192.0.2.1 failed';
+    const { clock, configure, health } = room({
+      probe: () => Promise.resolve({ passed: false, reason, elapsedMs: 1 }),
+    });
+    configure([vip({ ...a, written: '192.0.2.1:${PORT}' })]);
+    await clock.advance(1000);
+    const shown = 'connect to 192.0.2.1:${PORT} at 192.0.2.1:${PORT} failed';
+    expect(health.list().map(({ last }) => last?.reason)).toEqual([shown]);
+  });
+
   test.each([
     ['the port of the target', vip({ ...a, port: 8080 }), '192.0.2.1:8080'],
     ['else of the check', vip({ ...a, check: httpCheck({ port: 81 }) }), '192.0.2.1:81'],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CheckSpec } from '../../../config/check-kinds.ts';
-import { addressText, probeKey, probeTargetOf } from '../../../health/target-names.ts';
+import { addressText, keyInFiles, probeKey, probeTargetOf, type HealthTarget } from '../../../health/target-names.ts';
 import {
   compoundCheck,
   dnsCheck,
@@ -49,8 +49,35 @@ describe('one probe serves', () => {
       compoundCheck({ name: 'b', members: [tlsCheck()] }),
       true,
     ],
+    [
+      'not members with other names, which results contain',
+      compoundCheck({ members: [tlsCheck()] }),
+      compoundCheck({ members: [tlsCheck({ name: 'b' })] }),
+      false,
+    ],
+    [
+      'not a value that the files write in another way',
+      tcpCheck({ send: 'HELO ams1', inFiles: { send: 'HELO ${NODE}' } }),
+      tcpCheck({ send: 'HELO ams1' }),
+      false,
+    ],
     ['not other members', compoundCheck({ members: [tlsCheck()] }), compoundCheck({ members: [tcpCheck()] }), false],
   ])('%s', (_, a, b, same) => {
     expect(key(a) === key(b)).toBe(same);
+    // The votes of a fleet are told apart in the same way.
+    const target = vip({ slot: 0, target: 'a/b' });
+    expect(keyInFiles(target, a) === keyInFiles(target, b)).toBe(same);
+  });
+
+  test.each<[string, Partial<HealthTarget>, Partial<HealthTarget>, boolean]>([
+    ['one address', { port: 80 }, {}, true],
+    ['one variable', { written: '${BACKEND}' }, { written: '${BACKEND}' }, true],
+    ['not a variable and its value', { written: '${BACKEND}' }, {}, false],
+    ['not two variables with one value', { written: '${BACKEND}' }, { written: '${OTHER}' }, false],
+  ])('%s', (_, a, b, same) => {
+    const check = httpCheck();
+    const of = (change: Partial<HealthTarget>): HealthTarget => vip({ slot: 0, target: 'a/b', check, ...change });
+    expect(probeKey(of(a), check) === probeKey(of(b), check)).toBe(same);
+    expect(keyInFiles(of(a), check) === keyInFiles(of(b), check)).toBe(same);
   });
 });
