@@ -109,7 +109,8 @@ export async function setWeight(target: string, text: string, options: StateOpti
       weight === undefined ? `${vip} has the weight of the zone file again` : `${vip} has weight ${String(weight)}`,
     );
   }
-  if (weight === 0) output.out('0 is standby: DNS answers name it only while every other VIP is unavailable.');
+  if (weight === 0 && listOf(reply, 'vips').length > 0)
+    output.out('0 is standby: DNS answers name it only while every other VIP is unavailable.');
   warnOf(reply, output);
   return code;
 }
@@ -264,7 +265,7 @@ async function leftInFleet(
   const why =
     waitingFor.length === 0
       ? `DNS answers still name ${target}`
-      : `${waitingFor.join(', ')} has not confirmed the drain, and may still answer with ${target}`;
+      : `${waitingFor.join(', ')} ${waitingFor.length === 1 ? 'has' : 'have'} not confirmed the drain, and may still answer with ${target}`;
   return failedDrain(why, output);
 }
 
@@ -308,7 +309,7 @@ function stateWords(state: 'up' | 'down' | 'drain', { reply, apis, servers }: As
     return named.has(vip) ? [] : [`Draining ${vip}: removed from DNS answers${end}`];
   });
   if (state === 'drain' && lines.length > 0) {
-    lines.push(reply['scope'] === 'fleet' ? 'On all nodes of the fleet.' : whereWords(apis, servers));
+    lines.push(reply['scope'] === 'fleet' ? fleetWords(reply) : whereWords(apis, servers));
   }
   const safeAt = reply['safe_at'];
   if (typeof safeAt !== 'string') return lines;
@@ -318,6 +319,14 @@ function stateWords(state: 'up' | 'down' | 'drain', { reply, apis, servers }: As
 }
 
 const DAY_SECONDS = 86_400;
+
+/** Where a drain of the fleet holds. The warnings of the reply have the consequences. */
+function fleetWords(reply: Readonly<Record<string, unknown>>): string {
+  const [waitingFor, kept] = [listOf(reply, 'waiting_for'), listOf(reply, 'kept')];
+  if (waitingFor.length > 0) return `Not yet on all nodes of the fleet: not confirmed by ${waitingFor.join(', ')}.`;
+  if (kept.length > 0) return `On all nodes of the fleet, but not ${kept.join(', ')} on this node.`;
+  return 'On all nodes of the fleet.';
+}
 
 /** Each server has its own overrides. */
 function whereWords(apis: readonly Api[], servers: number): string {
@@ -334,7 +343,7 @@ function dayTime(iso: string): string {
 
 /** Prints the warnings of a reply to stderr, since they are not part of the report. */
 function warnOf(reply: Readonly<Record<string, unknown>>, output: Output): void {
-  const kind = reply['safe_at'] === null ? 'Not safe to stop' : 'Warning';
+  const kind = reply['safe_at'] === null && reply['state'] !== 'up' ? 'Not safe to stop' : 'Warning';
   for (const warning of listOf(reply, 'warnings')) output.error(output.styleError('yellow', `${kind}: ${warning}`));
   const falsified = listOf(reply, 'no_longer_safe');
   if (falsified.length > 0) {
@@ -407,6 +416,8 @@ function together(
   return {
     ...values[0],
     vips: all('vips'),
+    kept: all('kept'),
+    warnings: all('warnings'),
     ...('safe_at' in (values[0] ?? {})
       ? {
           safe_at: isSafe ? (times.toSorted().at(-1) ?? null) : null,

@@ -487,7 +487,17 @@ const problem: Schema = {
   additionalProperties: true,
 };
 
-const changed = { target: textSchema, vips: listSchema(textSchema), saved: yes } as const;
+const changed = {
+  target: textSchema,
+  vips: { ...listSchema(textSchema), description: 'The VIPs that were changed on this server.' },
+  kept: {
+    ...listSchema(textSchema),
+    description: 'VIPs that this node left alone: they have an order of scope `node`.',
+  },
+  warnings: listSchema(textSchema),
+  saved: yes,
+} as const;
+const CHANGED = ['target', 'vips', 'kept', 'warnings', 'saved'] as const;
 const overridden: Schema = {
   type: 'object',
   properties: {
@@ -505,11 +515,10 @@ const overridden: Schema = {
       ...listSchema(textSchema),
       description: 'Other VIPs, drained earlier, that DNS answers name again.',
     },
-    warnings: listSchema(textSchema),
   },
   required: [
-    ...['target', 'vips', 'saved', 'state', 'reason', 'since', 'until'],
-    ...['scope', 'revision', 'safe_at', 'waiting_for', 'still_named', 'no_longer_safe', 'warnings'],
+    ...[...CHANGED, 'state', 'reason', 'since', 'until'],
+    ...['scope', 'revision', 'safe_at', 'waiting_for', 'still_named', 'no_longer_safe'],
   ],
 };
 
@@ -558,9 +567,9 @@ export const SCHEMAS = {
   Weighed: {
     type: 'object',
     properties: { ...changed, weight: whole, reason: orNull(textSchema) },
-    required: ['target', 'vips', 'saved', 'weight', 'reason'],
+    required: [...CHANGED, 'weight', 'reason'],
   },
-  GivenBack: { type: 'object', properties: changed, required: ['target', 'vips', 'saved'] },
+  GivenBack: { type: 'object', properties: changed, required: CHANGED },
   Reloaded: {
     type: 'object',
     properties: { generation: whole, warnings: listSchema(named('Diagnostic')) },

@@ -116,7 +116,8 @@ function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
         waiting_for: fleetDrain?.waitingFor ?? [],
         still_named: stillNamed(runtime, set),
         no_longer_safe: falsified(runtime, safeBefore, set),
-        warnings: [...own.warnings, ...waitingWords(fleetDrain), ...keptWords(outcome)],
+        kept: outcome.kept,
+        warnings: [...own.warnings, ...waitingWords(fleetDrain), ...keptWords(outcome, `auto ${target}`)],
         saved: await outcome.saved,
       };
     },
@@ -126,7 +127,7 @@ function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
     const target = request.params['*'];
     const outcome = await kept(runtime.orders.override(target, undefined, request.query.scope, whoOf(request)));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
-    return { target, vips: outcome.targets, saved: await outcome.saved };
+    return { target, ...(await changedBy(outcome, `auto ${target}`)) };
   });
 }
 
@@ -140,7 +141,7 @@ function weightRoutes(app: FastifyInstance, runtime: Runtime): void {
       const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
       const outcome = await kept(runtime.orders.weigh(target, { weight, reason }, request.query.scope, whoOf(request)));
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
-      return { target, weight, reason: reason ?? null, vips: outcome.targets, saved: await outcome.saved };
+      return { target, weight, reason: reason ?? null, ...(await changedBy(outcome, `weight ${target} auto`)) };
     },
   );
 
@@ -148,7 +149,7 @@ function weightRoutes(app: FastifyInstance, runtime: Runtime): void {
     const target = request.params['*'];
     const outcome = await kept(runtime.orders.weigh(target, undefined, request.query.scope, whoOf(request)));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
-    return { target, vips: outcome.targets, saved: await outcome.saved };
+    return { target, ...(await changedBy(outcome, `weight ${target} auto`)) };
   });
 }
 
@@ -235,15 +236,30 @@ function safeEverywhere(own: string | null, { safeAt }: FleetDrain): string | nu
   return own > safeAt ? own : safeAt;
 }
 
+type Given = Extract<GivenOrder, { kind: 'ok' }>;
+
+/** The part that the replies to orders have in common. `command` clears an order to this node alone. */
+async function changedBy(
+  outcome: Given,
+  command: string,
+): Promise<Pick<Given, 'kept'> & { vips: readonly string[]; warnings: readonly string[]; saved: boolean }> {
+  const { targets, kept, saved } = outcome;
+  return { vips: targets, kept, warnings: keptWords(outcome, command), saved: await saved };
+}
+
 /** In a fleet: warns of VIPs that still follow an order to this node alone. */
-function keptWords({ scope, kept }: Pick<Extract<GivenOrder, { kind: 'ok' }>, 'kept' | 'scope'>): readonly string[] {
+function keptWords({ scope, kept }: Given, command: string): readonly string[] {
   if (scope !== 'fleet' || kept.length === 0) return [];
-  return [`this node keeps its own order on ${kept.join(', ')}; pharos auto --local gives it back`];
+  const own = `this node keeps its own order on ${kept.join(', ')}, and the other nodes follow this one`;
+  return [`${own}; "pharos ${command} --local" clears the own order`];
 }
 
 function waitingWords(drain: FleetDrain | undefined): readonly string[] {
   if (drain === undefined || drain.waitingFor.length === 0) return [];
-  return [`${drain.waitingFor.join(', ')} has not confirmed it, and may still answer with it`];
+  const { waitingFor } = drain;
+  return [
+    `${waitingFor.join(', ')} ${waitingFor.length === 1 ? 'has' : 'have'} not confirmed it, and may still answer with it`,
+  ];
 }
 
 /** @throws ProblemError (409) if the drain would leave a service without an available VIP. */

@@ -126,15 +126,41 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     for (const ms of lastMs.values()) expect(endMs).toBeGreaterThanOrEqual(ms + TTL_SECONDS * 1000);
   });
 
+  test('a node that keeps its own order says so, and how to clear it', async () => {
+    const pharos = (...args: readonly string[]) =>
+      start([...args, '--api', at('a').served().api, '--token', FLEET_TOKEN]).finished;
+    await pharos('up', TARGET, '--local');
+    await pharos('weight', TARGET, '7', '--local');
+    const own = `this node keeps its own order on ${TARGET}, and the other nodes follow this one`;
+    for (const [args, kind, clears] of [
+      [['weight', TARGET, '0'], 'Warning', `weight ${TARGET} auto`],
+      [['weight', TARGET, 'auto'], 'Warning', `weight ${TARGET} auto`],
+      [['up', TARGET], 'Warning', `auto ${TARGET}`],
+      [['drain', TARGET], 'Not safe to stop', `auto ${TARGET}`],
+      [['auto', TARGET], 'Warning', `auto ${TARGET}`],
+    ] as const) {
+      const { code, stdout, stderr } = await pharos(...args);
+      const clear = `"pharos ${clears} --local" clears the own order`;
+      expect([args, code, stdout, stderr]).toEqual([args, 0, '', expect.stringContaining(`${kind}: ${own}; ${clear}`)]);
+    }
+    const drain = await pharos('drain', 'www.example.com/@seoul', '--force');
+    expect(drain.stdout).not.toContain('On all nodes of the fleet.');
+    await pharos('auto', 'www.example.com/@seoul');
+    expect((await pharos('weight', TARGET, 'auto', '--local')).stdout).toContain('weight of the zone file again');
+    expect((await pharos('auto', TARGET, '--local')).stdout).toContain('override cleared');
+    expect(await pharos('up', TARGET)).toMatchObject({ code: 0, stdout: `${TARGET} is forced up\n`, stderr: '' });
+  });
+
   test('a node that is stopped is named, --wait ends with 1, and safe_at is never earlier than that node', async () => {
     at('c').served().child.kill('SIGSTOP');
     try {
       const args = ['drain', TARGET, '--wait', '--api', at('a').served().api, '--token', FLEET_TOKEN];
-      const { code, stderr } = await start(args).finished;
+      const { code, stdout, stderr } = await start(args).finished;
       expect([code, stderr]).toEqual([
         1,
         expect.stringContaining('c has not confirmed the drain, and may still answer with'),
       ]);
+      expect(stdout).toContain('\nNot yet on all nodes of the fleet: not confirmed by c.\n');
       expect(await drainOf('b')).toMatchObject({ safe_at: null, waiting_for: ['c'] });
     } finally {
       at('c').served().child.kill('SIGCONT');

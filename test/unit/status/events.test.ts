@@ -187,7 +187,15 @@ describe('weights', () => {
   it('are set, shown beside the weight of the file, listed and cleared', async () => {
     const reply = await put('/api/v1/weights/www.example.com/@seoul', { weight: 10, reason: 'canary' });
     const vips = ['www.example.com/seoul-a', 'www.example.com/seoul-b'];
-    const set = { target: 'www.example.com/@seoul', weight: 10, reason: 'canary', vips, saved: true };
+    const set = {
+      target: 'www.example.com/@seoul',
+      weight: 10,
+      reason: 'canary',
+      vips,
+      kept: [],
+      warnings: [],
+      saved: true,
+    };
     expect([reply.status, await reply.json()]).toEqual([200, set]);
     expect(await vip()).toMatchObject({ weight: 10, file_weight: 1, weight_override: { weight: 10, by: 'operator' } });
     const listed = await (await fetch(`${url}/api/v1/weights`)).json();
@@ -201,7 +209,7 @@ describe('weights', () => {
       method: 'DELETE',
       headers: { authorization: json.authorization },
     });
-    expect(await back.json()).toEqual({ target: '@seoul', vips, saved: true });
+    expect(await back.json()).toEqual({ target: '@seoul', vips, kept: [], warnings: [], saved: true });
     expect(await vip()).toMatchObject({ weight: 1, weight_override: null });
   });
 
