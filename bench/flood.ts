@@ -37,6 +37,8 @@ const MEBIBYTE = 1024 * 1024;
 /** How much the memory of the server may grow in the floods, and how much of it may be left a minute later. */
 const MOST_MEBIBYTES = 192;
 const MOST_LEFT_MEBIBYTES = 64;
+/** How much more may be left after the last round than after the first. */
+const MOST_RISE_MEBIBYTES = 16;
 /** The server gives memory back in each minute in which it has grown, two seconds later. */
 const SETTLE_MS = 65_000;
 /** How long a request of the status server may take during a flood. */
@@ -50,6 +52,7 @@ const HELP = `node bench/flood.ts [OPTION ...]
   --user NAME    runs the server as this user, without rights; the present user by default
   --seconds S    length of each run; 3 by default
   --only NAME    one kind of flood
+  --rounds N     all floods N times; from the first to the last, memory must not rise; 1 by default
 `;
 
 type Flooded = {
@@ -112,8 +115,9 @@ async function main(): Promise<number> {
     user: { type: 'string' },
     seconds: { type: 'number', default: 3 },
     only: { type: 'string' },
+    rounds: { type: 'number', default: 1, positive: true },
   });
-  const { share, seconds } = values;
+  const { share } = values;
   const cores = values.cores === 2 ? 2 : 1;
   const folder = mkdtempSync(join(tmpdir(), 'pharos-flood-'));
   const target = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0);
@@ -127,7 +131,7 @@ async function main(): Promise<number> {
     const flooded = await start(folder, probed, cores, values.user);
     try {
       for (const pid of processTree(flooded.running.pid)) enter(groups.server, pid);
-      return (await measureAll(flooded, seconds, values.only)) ? 0 : 1;
+      return (await measureAll(flooded, values)) ? 0 : 1;
     } finally {
       await flooded.running.stop();
     }
@@ -215,7 +219,10 @@ function giveTo(user: string, folder: string): string[] {
 }
 
 /** Prints a table. Returns whether every limit is kept. */
-async function measureAll(flooded: Flooded, seconds: number, only: string | undefined): Promise<boolean> {
+async function measureAll(
+  flooded: Flooded,
+  { seconds, only, rounds }: { readonly seconds: number; readonly only: string | undefined; readonly rounds: number },
+): Promise<boolean> {
   await delay(3000);
   const bad: string[] = [];
   const wanted = (kind: string): boolean => only === undefined || only === kind;
@@ -227,24 +234,32 @@ async function measureAll(flooded: Flooded, seconds: number, only: string | unde
   const tellMemory = (): void => {
     console.log(`  memory: ${grown().toFixed(1)} MiB more than before all`);
   };
-  for (const kind of Object.keys(KINDS).filter(wanted)) {
-    await measureKind(flooded, kind, seconds, bad);
-    tellMemory();
-  }
-  const beside = [...Object.keys(DEFERRED), ...STREAMS].filter(wanted);
-  if (beside.length > 0) {
-    const rate = (await capacityOf(flooded, packetsOf(flooded, 'updates with a wrong TSIG', KINDS), seconds)) / 4;
-    for (const kind of beside) {
-      await measureBeside(flooded, kind, rate, seconds, bad);
+  const lefts: number[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    if (rounds > 1) console.log(`round ${round}`);
+    for (const kind of Object.keys(KINDS).filter(wanted)) {
+      await measureKind(flooded, kind, seconds, bad);
       tellMemory();
     }
+    const beside = [...Object.keys(DEFERRED), ...STREAMS].filter(wanted);
+    if (beside.length > 0) {
+      const rate = (await capacityOf(flooded, packetsOf(flooded, 'updates with a wrong TSIG', KINDS), seconds)) / 4;
+      for (const kind of beside) {
+        await measureBeside(flooded, kind, rate, seconds, bad);
+        tellMemory();
+      }
+    }
+    const most = grown();
+    if (most > MOST_MEBIBYTES) bad.push(`the memory grew by ${most.toFixed(0)} MiB`);
+    await delay(SETTLE_MS);
+    const left = grown();
+    lefts.push(left);
+    console.log(`memory a minute later: ${left.toFixed(1)} MiB more`);
+    if (left > MOST_LEFT_MEBIBYTES) bad.push(`a minute later, ${left.toFixed(0)} MiB of memory were left`);
   }
-  const most = grown();
-  if (most > MOST_MEBIBYTES) bad.push(`the memory grew by ${most.toFixed(0)} MiB`);
-  await delay(SETTLE_MS);
-  const left = grown();
-  console.log(`memory a minute later: ${left.toFixed(1)} MiB more`);
-  if (left > MOST_LEFT_MEBIBYTES) bad.push(`a minute later, ${left.toFixed(0)} MiB of memory were left`);
+  const rise = (lefts.at(-1) ?? 0) - (lefts[0] ?? 0);
+  if (rise > MOST_RISE_MEBIBYTES)
+    bad.push(`the memory rose by ${rise.toFixed(0)} MiB from the first round to the last`);
   console.log(bad.length === 0 ? 'ok' : `OVER\n${bad.join('\n')}`);
   return bad.length === 0;
 }
