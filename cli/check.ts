@@ -5,7 +5,8 @@
  * running server.
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
-import type { DynamicInfo, Outcome } from '../zones/catalog.ts';
+import { isRoot } from '../config/find-user.ts';
+import type { DynamicInfo } from '../zones/catalog.ts';
 import { loadGeneration, type LoadedGeneration } from '../zones/load-generation.ts';
 import { loadInputFor } from './load-input.ts';
 import { countDiagnostics, EXIT, paintDiagnostic, plural, showDiagnostics, type Output } from './output.ts';
@@ -33,7 +34,8 @@ export type CheckSummary = {
 /** Exit code 0 without errors; warnings do not count. */
 export function runCheck(options: CheckOptions, output: Output): number {
   using _progress = startProgress([READING_FILES], output);
-  const loaded = load(options.config);
+  // Only then `serve` changes its user, and requires that there is one.
+  const loaded = loadGeneration({ ...loadInputFor(options.config), needsPlaces: false, becomesUser: isRoot() });
   const { ok, diagnostics } = loaded;
   const summary = summarize(diagnostics, loaded.ok ? loaded.value : undefined);
   if (options.json) {
@@ -57,14 +59,12 @@ export function runCheck(options: CheckOptions, output: Output): number {
   return ok ? EXIT.OK : EXIT.FAILED;
 }
 
-/** Loads the files as `serve` does. `config` as on the command line. */
-export function load(config: string | undefined, needsPlaces = false): Outcome<LoadedGeneration> {
-  return loadGeneration({ ...loadInputFor(config), needsPlaces });
-}
-
-/** Does the same for other commands. If there are mistakes, shows them and returns undefined. */
+/**
+ * Loads the files as `serve` does, for other commands. `config` as on the command line. If there are mistakes, shows
+ * them and returns undefined.
+ */
 export function loadOrExplain(config: string | undefined, output: Output): LoadedGeneration | undefined {
-  const loaded = load(config, true);
+  const loaded = loadGeneration({ ...loadInputFor(config), needsPlaces: true });
   if (loaded.ok) return loaded.value;
   showDiagnostics(loaded.diagnostics, output);
   return undefined;

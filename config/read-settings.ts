@@ -28,6 +28,7 @@ import {
   type Read,
 } from './fields.ts';
 import { judgeSecret } from './file-rights.ts';
+import { findUser, unknownUser } from './find-user.ts';
 import { findZoneFiles, type FolderListings, type ZonesEntry } from './find-zones.ts';
 import { isNamed } from './folder.ts';
 import { readKeyPair, type CheckedKeyPair, type WrittenPath } from './key-pair.ts';
@@ -394,6 +395,8 @@ export function readSettings(input: {
   readonly keyPairInUse?: CheckedKeyPair | undefined;
   /** The zone files of folders at the last reading. This call updates them. */
   readonly listings?: FolderListings | undefined;
+  /** Whether the server becomes `user`: then there must be such a user. */
+  readonly becomesUser?: boolean | undefined;
   /** Receives the nodes that zones/read reads. */
   readonly onShared?: (nodes: SharedNodes) => void;
 }): Settings | undefined {
@@ -404,6 +407,8 @@ export function readSettings(input: {
   const read = node && pharos(input.isCountry)(node, 'pharos.yaml', report);
   if (!read) return undefined;
   input.onShared?.({ maps: read.maps, templates: read.templates });
+  if (input.becomesUser === true && read.user !== undefined)
+    judgeUser(read.user, valueOf(node, 'user') ?? node, report);
 
   const tlsRead = read.tls && tlsSettings(read.tls, read.listen, baseDir, report, input.keyPairInUse);
   const { env, keyPairInUse } = input;
@@ -477,6 +482,12 @@ export function readSettings(input: {
     shutdown: { graceMs: read.shutdown.grace },
     schedules: read.schedules,
   };
+}
+
+function judgeUser(name: string, node: YamlNode, report: Report): void {
+  if (findUser(name) !== undefined) return;
+  const { message, hint } = unknownUser(name);
+  report.error('PH067', message, nodePlace(node), hint);
 }
 
 function dnstapSettings(

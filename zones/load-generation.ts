@@ -86,6 +86,8 @@ export type LoadInput = {
   readonly agreedKeys?: ReadonlyMap<string, string> | undefined;
   /** The cache for compiled zones and atlases; undefined: none is used. */
   readonly cache?: CacheUse | undefined;
+  /** Whether the server becomes `user` of pharos.yaml: then there must be such a user. */
+  readonly becomesUser?: boolean;
   /** Whether zones must have their records: then all zones are read. */
   readonly needsRecords?: boolean;
   /** Whether the atlas must have the databases even if no service needs it. */
@@ -372,10 +374,10 @@ function configurationInput(
   before: World | undefined,
   postponed: PostponedZones | undefined,
 ): ConfigurationInput {
-  const { file, cwd, env, cores, keyPairInUse, updated } = input;
+  const { file, cwd, env, cores, keyPairInUse, updated, becomesUser } = input;
   return {
     ...(file === undefined ? {} : { file }),
-    ...{ cwd, env, cores, isCountry, keyPairInUse, judgesUpdate: updated !== undefined },
+    ...{ cwd, env, cores, isCountry, keyPairInUse, becomesUser, judgesUpdate: updated !== undefined },
     isDue: hasDue(before, postponed)
       ? (zoneFile) => postponed?.get(zoneFile)?.isDone ?? isSigningDue(before, zoneFile, input)
       : undefined,

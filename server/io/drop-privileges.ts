@@ -2,15 +2,14 @@
  * A server that starts as root changes permanently to another user, before it reads a packet or runs a check. It keeps
  * the capability to bind ports below 1024, because a restarted thread must open its sockets again.
  */
-import { execFileSync } from 'node:child_process';
 import { accessSync, chownSync, constants, lchownSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { findUser, isRoot, unknownUser } from '../../config/find-user.ts';
 import { makeFolder } from '../../config/folder.ts';
-import { allowUsualPriority, findPasswordEntry, keepOnlyBinding } from '../../config/libc.ts';
-import { readRegularFile } from '../../config/read-file.ts';
+import { allowUsualPriority, keepOnlyBinding, type PasswordEntry } from '../../config/libc.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 
-export type User = { readonly name: string; readonly uid: number; readonly gid: number };
+export type User = PasswordEntry;
 
 /** `message` says what is wrong, `hint` what to do. */
 export class LeaveRootError extends Error {
@@ -27,7 +26,6 @@ export class LeaveRootError extends Error {
 type WithGroups = { readonly initgroups?: (user: string, extraGroup: number) => void };
 
 const DEFAULT_USER = 'pharos';
-const MAX_PASSWD_OCTETS = 16 * 1024 * 1024;
 
 export type Staying = { readonly stays: true; readonly why: string };
 
@@ -36,11 +34,12 @@ export type Staying = { readonly stays: true; readonly why: string };
  * `named` is unknown.
  */
 export function userToBecome(named: string | undefined): User | Staying | undefined {
-  if (process.getuid?.() !== 0 && process.geteuid?.() !== 0) return undefined;
+  if (!isRoot()) return undefined;
   const user = findUser(named ?? DEFAULT_USER);
   if (!user) {
     if (named === undefined) return { stays: true, why: `user ${DEFAULT_USER} does not exist` };
-    throw new LeaveRootError(`unknown user "${named}" in "user:"`, `create it: useradd --system ${named}`);
+    const { message, hint } = unknownUser(named);
+    throw new LeaveRootError(message, hint);
   }
   return user.uid === 0 ? { stays: true, why: `the configuration has "user: ${user.name}"` } : user;
 }
@@ -81,29 +80,6 @@ function canBeRoot(): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Finds a user by name or number, in /etc/passwd or in another source of the system. */
-function findUser(name: string): User | undefined {
-  try {
-    const lines = readRegularFile('/etc/passwd', { maxOctets: MAX_PASSWD_OCTETS }).octets.toString('utf8').split('\n');
-    for (const line of lines) {
-      const [login = '', , uid = '', gid = ''] = line.split(':');
-      if (login !== '' && (login === name || uid === name)) return { name: login, uid: Number(uid), gid: Number(gid) };
-    }
-  } catch {
-    // Without the file, the system may have another source of users.
-  }
-  // A program for this takes 15 ms of CPU.
-  const entry = findPasswordEntry(name);
-  if (entry !== undefined) return entry ?? undefined;
-  try {
-    const number = (flag: string): number =>
-      Number(execFileSync('id', [flag, '--', name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
-    return { name, uid: number('-u'), gid: number('-g') };
-  } catch {
-    return undefined;
   }
 }
 

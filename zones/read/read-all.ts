@@ -54,6 +54,8 @@ export type ConfigurationInput = {
   readonly isDue?: ((zoneFile: string) => boolean) | undefined;
   /** See ReadZoneInput. */
   readonly judgesUpdate?: boolean;
+  /** See `readSettings`. */
+  readonly becomesUser?: boolean | undefined;
   /** Finds names in the zones of `before`, for aliases. */
   readonly findServed?: AliasZones['findServed'] | undefined;
   /** The addresses of names outside the zones; undefined: those of the state folder. */
@@ -144,6 +146,7 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
     isCountry,
     keyPairInUse,
     listings,
+    becomesUser: input.becomesUser,
     onShared,
   });
   if (!settings) {

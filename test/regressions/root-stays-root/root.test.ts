@@ -6,7 +6,7 @@ import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { folderOf } from '../../support/pharos.ts';
-import { serve } from '../../support/process.ts';
+import { serve, start } from '../../support/process.ts';
 
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
 const NOBODY = Number(/^nobody:[^:]*:(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[1]);
@@ -59,7 +59,12 @@ test.skipIf(!isRoot)('with user: root it says that it stays root', async () => {
   await server.stop();
 });
 
-test.skipIf(!isRoot)('an unknown user prevents the start', async () => {
+test.skipIf(!isRoot)('an unknown user prevents the start, and check finds it', async () => {
   using folder = folderOf({ ...files, 'pharos.yaml': files['pharos.yaml'].replace('nobody', 'nobody-at-all') });
   await expect(serve([], { cwd: folder.path })).rejects.toThrow(/unknown user "nobody-at-all"/);
+  const check = await start(['check'], { cwd: folder.path }).finished;
+  expect([check.code, check.stdout]).toEqual([1, expect.stringContaining('pharos.yaml:3:7 error PH067: unknown user')]);
+  // Only a server has a user.
+  const explain = await start(['explain', 'www.example.com', '--client', '192.0.2.1'], { cwd: folder.path }).finished;
+  expect(explain).toMatchObject({ code: 0, stderr: '' });
 });

@@ -295,6 +295,21 @@ test('mistakes in several places are all reported', () => {
   expect(placesOf(diagnostics)).toEqual(['1:10 PH014', '2:17 PH015', '2:20 PH010', '3:6 PH013', '4:15 PH019']);
 });
 
+test('a user that the server would become must exist', () => {
+  const check = (user: string, becomesUser: boolean) => {
+    writeFileSync(join(folder, 'pharos.yaml'), `workers: 2\nuser: ${user}\n`);
+    const report = createReport();
+    readSettings({ file: 'pharos.yaml', baseDir: folder, env: {}, cores: 1, report, becomesUser });
+    return report.diagnostics;
+  };
+  expectMistake(
+    check('no-such-user-here', true),
+    '2:7 PH067',
+    'unknown user "no-such-user-here" in "user:" | create it',
+  );
+  expect([check('no-such-user-here', false), check('root', true), check('"0"', true)]).toEqual([[], [], []]);
+});
+
 test('a beacon', () => {
   const { settings, diagnostics } = read(
     lines(
