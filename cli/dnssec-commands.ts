@@ -15,7 +15,8 @@ export function dnssecCommands({ program, output, done }: Cli): void {
   const dnssec = program
     .command('dnssec')
     .summary('show and change the keys of a signed zone')
-    .description('Show and change the keys of a zone that Pharos signs (dnssec: in the zone file).');
+    .description('Show and change the keys of a zone that Pharos signs (dnssec: in the zone file).')
+    .addHelpText('after', example('pharos dnssec status example.com', 'pharos dnssec ds example.com'));
   const add = (name: string, summary: string, description: string): Command =>
     dnssec
       .command(name)

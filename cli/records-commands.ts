@@ -19,7 +19,11 @@ export function recordsCommands(cli: Cli): void {
   const records = program
     .command('records')
     .summary('list and change records while the server runs')
-    .description('List and change the records of a zone while the server runs, and write such changes into its file.');
+    .description('List and change the records of a zone while the server runs, and write such changes into its file.')
+    .addHelpText(
+      'after',
+      example('pharos records list example.com', 'pharos records set example.com www A 192.0.2.1 --ttl 5m'),
+    );
   const add = (name: string, summary: string, description: string): Command =>
     reachable(
       records.command(name).summary(summary).description(description).argument('<zone>', 'such as example.com'),

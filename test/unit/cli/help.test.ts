@@ -33,6 +33,19 @@ test.each(['pharos', ...commands])('%s.txt', async (name) => {
   await expect(text).toMatchFileSnapshot(`${HELP}/${name}.txt`);
 });
 
+test.each(commands)('%s and its subcommands have an example', (name) => {
+  const below = (path: readonly string[]): string[] => {
+    const text = printed(...path, '--help');
+    expect(text, path.join(' ')).toMatch(/\nExamples?:\n {2}pharos /);
+    // Their section ends with an empty line.
+    const [, section = ''] = /\nCommands:\n((?:.+\n)+)/.exec(text) ?? [];
+    const names = [...section.matchAll(/^ {2}([a-z]+)/gm)].map(([, each = '']) => each);
+    return [path.join(' '), ...names.filter((each) => each !== 'help').flatMap((each) => below([...path, each]))];
+  };
+  const shown = below([name]);
+  if (name === 'dnssec') expect(shown).toContain('dnssec retire');
+});
+
 test.each([
   [['--help'], 'pharos'],
   [['-h'], 'pharos'],
