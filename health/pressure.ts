@@ -61,6 +61,13 @@ export type Pressures = {
    * time until the next report.
    */
   report(target: HealthTarget, load: number | undefined, holdSeconds: number): void;
+  /**
+   * Keeps such a load of a target that is not available until `resume`, for `validMs` at most. In a fleet, a target is
+   * available when other nodes have voted as well, which is after its check has passed.
+   */
+  defer(target: HealthTarget, load: number | undefined, holdSeconds: number, validMs: number): void;
+  /** Takes the load that was kept for a target that is available again. */
+  resume(target: HealthTarget): void;
   /** Forgets the load of a target that is not available. `was`: whether it was available until now. */
   forget(target: HealthTarget, was: boolean): void;
   /** Begins a generation. The loads of targets that it has are kept. */
@@ -71,6 +78,8 @@ export type Pressures = {
 export function createPressures(clock: Clock, foresee?: Foresee, changed?: (target: HealthTarget) => void): Pressures {
   /** `fromMs`: since when the pressure may fall. */
   const loads = new Map<string, Load & { readonly fromMs: number }>();
+  /** Loads of targets that are not available. */
+  const deferred = new Map<string, { readonly load: number; readonly holdSeconds: number; readonly untilMs: number }>();
   let known: ReadonlyMap<string, HealthTarget> = new Map();
   /** VIPs that became unavailable in this turn of the event loop. A whole region fails in one turn. */
   let lost = new Map<string, { readonly target: HealthTarget; readonly load: Load }>();
@@ -94,21 +103,37 @@ export function createPressures(clock: Clock, foresee?: Foresee, changed?: (targ
     foresee?.({ gone: [...before.values()].map(({ target }) => target), loadOf, raise });
   };
 
+  const report: Pressures['report'] = (target, load, holdSeconds) => {
+    const { shed, capacity = 1 } = target;
+    if (shed === undefined) return;
+    const key = canonicalTarget(target.target);
+    deferred.delete(key);
+    const before = loads.get(key);
+    const fromMs = Math.max(clock.now(), before?.fromMs ?? 0);
+    const share = load === undefined ? 0 : load / capacity;
+    const elapsedMs = fromMs - (before?.fromMs ?? fromMs);
+    const { minTtlSeconds = 0, maxTtlSeconds = 0 } = target.answers ?? {};
+    const ttlMs = Math.min(maxTtlSeconds, Math.max(minTtlSeconds, holdSeconds)) * 1000;
+    const pressure = relieve(before?.pressure ?? 0, pressureOf(share, shed), elapsedMs, ttlMs);
+    if (load === undefined && pressure === 0) loads.delete(key);
+    else loads.set(key, { share, pressure, fromMs });
+  };
+
   return {
     of: (target) => (loads.size === 0 ? undefined : loads.get(canonicalTarget(target.target))),
-    report(target, load, holdSeconds) {
-      const { shed, capacity = 1 } = target;
-      if (shed === undefined) return;
+    report,
+    defer(target, load, holdSeconds, validMs) {
+      if (target.shed === undefined) return;
       const key = canonicalTarget(target.target);
-      const before = loads.get(key);
-      const fromMs = Math.max(clock.now(), before?.fromMs ?? 0);
-      const share = load === undefined ? 0 : load / capacity;
-      const elapsedMs = fromMs - (before?.fromMs ?? fromMs);
-      const { minTtlSeconds = 0, maxTtlSeconds = 0 } = target.answers ?? {};
-      const ttlMs = Math.min(maxTtlSeconds, Math.max(minTtlSeconds, holdSeconds)) * 1000;
-      const pressure = relieve(before?.pressure ?? 0, pressureOf(share, shed), elapsedMs, ttlMs);
-      if (load === undefined && pressure === 0) loads.delete(key);
-      else loads.set(key, { share, pressure, fromMs });
+      if (load === undefined) deferred.delete(key);
+      else deferred.set(key, { load, holdSeconds, untilMs: clock.now() + validMs });
+    },
+    resume(target) {
+      if (deferred.size === 0) return;
+      const key = canonicalTarget(target.target);
+      const kept = deferred.get(key);
+      deferred.delete(key);
+      if (kept !== undefined && clock.now() < kept.untilMs) report(target, kept.load, kept.holdSeconds);
     },
     forget(target, was) {
       if (loads.size === 0) return;
@@ -122,7 +147,9 @@ export function createPressures(clock: Clock, foresee?: Foresee, changed?: (targ
     },
     configure(targets) {
       known = targets;
-      for (const key of loads.keys()) if (targets.get(key)?.shed === undefined) loads.delete(key);
+      for (const kept of [loads, deferred]) {
+        for (const key of kept.keys()) if (targets.get(key)?.shed === undefined) kept.delete(key);
+      }
     },
   };
 }

@@ -12,10 +12,9 @@ import type { Health } from './health.ts';
 import { settleDown, undecided } from './hysteresis.ts';
 import { noteProbeTime } from './probe-times.ts';
 import { beliefIn, noteFault, reconsider } from './suspect.ts';
-import { targetNamed, unitOf, writeTarget } from './table-writer.ts';
+import { takeLoadOf, targetNamed, unitOf, writeTarget } from './table-writer.ts';
 import {
   fallsWith,
-  loadHoldSeconds,
   noteUnprobed,
   ownState,
   probedWord,
@@ -76,7 +75,7 @@ export function hearResult(engine: Engine, unit: Unit, result: ProbeResult, repo
   // In a fleet, the verdict may stay as it is. A restart begins with the own state.
   if (changed) saveStates(engine);
   if (result.passed) {
-    for (const target of unit.members) writer.pressures.report(target, result.load, loadHoldSeconds(unit));
+    takeLoadOf(writer, unit, result.load);
     // A report reaches the other nodes by itself.
     if (!reported && result.load !== undefined) electorate?.load?.(unit.key, result.load);
   }
@@ -115,11 +114,9 @@ export function takeVerdict(engine: Engine, key: string): void {
 /** Takes a load that another node of the fleet has read. */
 export function takeLoad({ writer }: Engine, key: string, load: number): void {
   const unit = writer.units.byKey.get(key);
-  if (unit === undefined || shownState(unit) === PROBED.DOWN) return;
-  for (const target of unit.members) {
-    writer.pressures.report(target, load, loadHoldSeconds(unit));
-    writeTarget(writer, target);
-  }
+  if (unit === undefined) return;
+  takeLoadOf(writer, unit, load);
+  for (const target of unit.members) writeTarget(writer, target);
 }
 
 /** Probes a unit early, because another node of the fleet sees another state. */

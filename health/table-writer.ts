@@ -22,7 +22,7 @@ import { createPressures, type Foresee, type Pressures } from './pressure.ts';
 import { createRamps, weightWords, type Ramps } from './ramp.ts';
 import { NO_UNITS, type Units } from './reuse-units.ts';
 import { canonicalTarget, type HealthTarget } from './target-names.ts';
-import { loadHoldSeconds, probedWord, shownState, unitHoldSeconds, type Unit } from './unit.ts';
+import { loadHoldSeconds, loadValidMs, probedWord, shownState, unitHoldSeconds, type Unit } from './unit.ts';
 
 export type TableWriterOptions = {
   readonly clock: Clock;
@@ -101,6 +101,17 @@ export function targetNamed({ targets }: TableWriter, name: string): HealthTarge
   return targets.get(canonicalTarget(name));
 }
 
+/**
+ * Takes the load that a check reported when it passed; undefined if it reported none. It counts at once for VIPs that
+ * are available, and for the others when they are.
+ */
+export function takeLoadOf({ pressures, table }: TableWriter, unit: Unit, load: number | undefined): void {
+  for (const target of unit.members) {
+    if (isAvailable(table.states[target.slot] ?? 0)) pressures.report(target, load, loadHoldSeconds(unit));
+    else pressures.defer(target, load, loadHoldSeconds(unit), loadValidMs(unit));
+  }
+}
+
 /** The unit that probes the target; undefined if the target is not checked. */
 export function unitOf({ units }: TableWriter, { target }: HealthTarget): Unit | undefined {
   return units.ofTarget.get(canonicalTarget(target));
@@ -127,6 +138,7 @@ function comeAndGo(writer: TableWriter, target: HealthTarget, was: boolean, is: 
   if (!is || isForced) ramps.end(target);
   else if (recovers && ramps.begin(target)) ramping();
   if (!is) pressures.forget(target, was);
+  else if (!was) pressures.resume(target);
 }
 
 function wordOf(writer: TableWriter, target: HealthTarget): number {

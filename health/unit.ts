@@ -242,6 +242,11 @@ export function loadHoldSeconds({ check }: Unit): number {
   return isPush(check) ? 0 : Math.floor(check.intervalMs / 1000);
 }
 
+/** How long a load is that of the target: until the next one is due. */
+export function loadValidMs({ check }: Unit): number {
+  return isPush(check) ? check.expiresMs : check.intervalMs + check.timeoutMs;
+}
+
 export function probedWord(probed: Probed): 'up' | 'down' | 'unknown' {
   return probed === PROBED.UP ? 'up' : probed === PROBED.DOWN ? 'down' : 'unknown';
 }
