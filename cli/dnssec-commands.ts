@@ -51,6 +51,7 @@ export function dnssecCommands({ program, output, done }: Cli): void {
     'begin a key roll: make a new key',
     'Begin a key roll: make a new key, by default for the DS at the parent. Prints what to do next.',
   )
+    .option('--json', 'print as JSON')
     .option('--zsk', 'roll the zone signing key')
     .option('--algorithm <name>', 'change the algorithm of all keys, such as ed25519')
     .addHelpText('after', example('pharos dnssec roll example.com'))
@@ -64,11 +65,12 @@ export function dnssecCommands({ program, output, done }: Cli): void {
     'End a key roll. Asks the parent for its DS, and secondaries for the new key. Refuses what is not safe yet.',
   )
     .argument('<key>', 'key tag or file name of the old key')
+    .option('--json', 'print as JSON')
     .option('--parent <address>', 'name server to ask for the DS (default: those of the parent)')
     .option('--server <address...>', 'more name servers of the zone that must have the new key')
     .addHelpText('after', example('pharos dnssec retire example.com 12345'))
     .action(async (zone: string, key: string, flags: RetireFlags) => {
-      const { dnssecRetire } = await import('./dnssec-roll.ts');
+      const { dnssecRetire } = await import('./dnssec-retire.ts');
       const { parent, server: servers = [] } = flags;
       done(await dnssecRetire({ ...optionsOf(zone, flags), key, parent, servers }, output));
     });
@@ -78,6 +80,7 @@ export function dnssecCommands({ program, output, done }: Cli): void {
     'Copy keys, so that a signed zone moves in with them: files of BIND (K*.private, K*.key) or of Knot (*.pem).',
   )
     .argument('<files...>', 'the .private or .key file of each pair, or .pem files')
+    .option('--json', 'print as JSON')
     .option('--zsk', 'keys in .pem files are zone signing keys (flags 256)')
     .addHelpText('after', example('pharos dnssec import example.com Kexample.com.+013+12345.private'))
     .action(async (zone: string, files: readonly string[], flags: ImportFlags) => {

@@ -36,14 +36,7 @@ export async function dnssecStatus(options: StatusOptions, output: Output): Prom
   if (!zone) return EXIT.FAILED;
   const cds = zone.hasFleet && zone.rule.cds !== 'none' ? await askForCds(zone, options) : undefined;
   const now = nowSeconds();
-  const keys = zone.keys.map((key) => ({
-    tag: key.tag,
-    algorithm: key.algorithm.number,
-    entry_point: key.isEntryPoint,
-    state: stateOf(key, now),
-    file: key.file,
-    ...timesOf(key),
-  }));
+  const keys = zone.keys.map((key) => keyDocument(key, now));
   if (options.json) {
     output.out(JSON.stringify({ zone: formatName(zone.apex), keys, cds: cds ?? null }, undefined, 2));
     return EXIT.OK;
@@ -80,7 +73,32 @@ async function askForCds({ apex }: SignedZone, { config, api, token }: StatusOpt
   return cds === 'none' ? unknown('the server has another configuration') : { state: cds, why };
 }
 
-function timesOf({ times }: ZoneKey): Readonly<Record<string, string | null>> {
+/** A key as in the JSON of all commands. */
+export type KeyDocument = {
+  readonly tag: number;
+  readonly algorithm: number;
+  readonly entry_point: boolean;
+  readonly state: KeyState;
+  readonly file: string;
+} & TimesDocument;
+type TimesDocument = Readonly<
+  Record<'publish' | 'activate' | 'inactive' | 'delete' | 'sync_publish' | 'sync_delete', string | null>
+>;
+
+/** `changed`: times that its file has had since the key was read. */
+export function keyDocument(read: ZoneKey, now: number, changed: Partial<KeyTimes> = {}): KeyDocument {
+  const key = { ...read, times: { ...read.times, ...changed } };
+  return {
+    tag: key.tag,
+    algorithm: key.algorithm.number,
+    entry_point: key.isEntryPoint,
+    state: stateOf(key, now),
+    file: key.file,
+    ...timesOf(key),
+  };
+}
+
+function timesOf({ times }: ZoneKey): TimesDocument {
   const time = (at: number | undefined): string | null => (at === undefined ? null : utcTime(at));
   return {
     publish: time(times.publish),
@@ -114,7 +132,8 @@ export function dnssecDs(options: DnssecOptions, output: Output): number {
   return EXIT.OK;
 }
 
-function dsText({ apex }: SignedZone, { dnskey }: ZoneKey): string {
+/** The data of the DS record of a key in presentation format. */
+export function dsText({ apex }: SignedZone, { dnskey }: ZoneKey): string {
   return formatRdata(TYPE.DS, dsData(apex, dnskey));
 }
 
@@ -134,15 +153,20 @@ export function dnssecImport({ files, zsk, ...options }: KeyImportOptions, outpu
   const zone = findZone(options, output);
   if (!zone) return EXIT.FAILED;
   const { apex, rule } = zone;
-  for (const file of files) {
+  const imported: object[] = [];
+  let code: number = EXIT.OK;
+  for (const from of files) {
     try {
-      const key = file.endsWith('.pem')
-        ? importPem(rule.keys, apex, file, { isEntryPoint: !zsk, nowSeconds: nowSeconds() })
-        : importPair(rule.keys, apex, file);
-      output.out(`Imported key ${key.tag} (algorithm ${key.algorithm.number}) as ${key.file}`);
+      const key = from.endsWith('.pem')
+        ? importPem(rule.keys, apex, from, { isEntryPoint: !zsk, nowSeconds: nowSeconds() })
+        : importPair(rule.keys, apex, from);
+      imported.push({ from, ...keyDocument(key, nowSeconds()) });
+      if (!options.json) output.out(`Imported key ${key.tag} (algorithm ${key.algorithm.number}) as ${key.file}`);
     } catch (error) {
-      return fail('dnssec import', `${file}: ${plainText(messageOf(error))}`, EXIT.FAILED, output);
+      code = fail('dnssec import', `${from}: ${plainText(messageOf(error))}`, EXIT.FAILED, output);
+      break;
     }
   }
-  return EXIT.OK;
+  if (options.json) output.out(JSON.stringify({ zone: formatName(apex), imported }, undefined, 2));
+  return code;
 }

@@ -8,7 +8,8 @@ import { once } from 'node:events';
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { dnssecRetire, dnssecRoll } from '../../../cli/dnssec-roll.ts';
+import { dnssecRetire } from '../../../cli/dnssec-retire.ts';
+import { dnssecRoll } from '../../../cli/dnssec-roll.ts';
 import { dnssecDs, dnssecImport, dnssecStatus } from '../../../cli/dnssec.ts';
 import { ALGORITHMS } from '../../../dnssec/algorithms.ts';
 import { dnskeyData, dsData, keyTag } from '../../../dnssec/dnskey.ts';
@@ -378,6 +379,88 @@ describe('keys with the same tag', () => {
     expect(await retire(zone, first.file, parent.address)).toBe(0);
     expect(dnssecImport({ ...zone.options, files, zsk: false }, zone.output)).toBe(1);
     expect(zone.lines.at(-1)).toContain('is there already');
+  });
+});
+
+describe('--json', () => {
+  const time = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+  /** The document that a command printed, which prints nothing else. */
+  async function documentOf(zone: Zone, command: () => number | Promise<number>): Promise<unknown> {
+    zone.lines.length = 0;
+    expect(await command()).toBe(0);
+    expect(zone.lines).toHaveLength(1);
+    return JSON.parse(zone.lines[0] ?? '');
+  }
+  const ofKey = ({ tag, algorithm, isEntryPoint, file }: ZoneKey) => ({ tag, algorithm: algorithm.number, entry_point: isEntryPoint, file }); // prettier-ignore
+
+  test('of roll and retire: the keys, and what to do next', async () => {
+    using zone = zoneFolder();
+    const old = makeKey(zone.keys, APEX, START - 100_000);
+    const options = { ...zone.options, json: true };
+    const begun = await documentOf(zone, () =>
+      dnssecRoll({ ...options, zsk: false, algorithm: undefined }, zone.output),
+    );
+    const [made] = zone.read().filter(({ tag }) => tag !== old.tag);
+    if (!made) throw new Error('no key');
+    const sync = START + 3600 + DATA_TTL;
+    const fromParent = expect.stringMatching(new RegExp(`^${made.tag} 13 2 `)) as unknown;
+    expect(begun).toEqual({
+      zone: 'example.com',
+      made: [expect.objectContaining({ ...ofKey(made), state: 'active', sync_publish: time(sync) })],
+      old: expect.objectContaining({ ...ofKey(old), state: 'active', sync_delete: time(sync) }) as unknown,
+      next: [
+        { step: 'reload', not_before: null },
+        { step: 'replace_ds', not_before: time(sync), ds: [fromParent] },
+        { step: 'retire', not_before: null, key: String(old.tag) },
+      ],
+    });
+    vi.setSystemTime((START + 100_000) * 1000);
+    await using parent = await nameServer(new Map([[T.DS, [dsData(APEX, made.dnskey)]]]));
+    const retireOptions = { ...options, key: String(old.tag), parent: parent.address, servers: [] };
+    const ended = await documentOf(zone, () => dnssecRetire(retireOptions, zone.output));
+    const end = time(START + 100_000 + DS_TTL);
+    expect(ended).toEqual({
+      zone: 'example.com',
+      retired: [expect.objectContaining({ ...ofKey(old), state: 'active', inactive: end, delete: end })],
+      signing: expect.objectContaining(ofKey(made)) as unknown,
+      next: [{ step: 'reload', not_before: null }],
+    });
+    // The files have the times that were printed.
+    const shown = (await documentOf(zone, () => dnssecStatus(options, zone.output))) as { keys: unknown };
+    expect(shown.keys).toEqual(expect.arrayContaining((ended as { retired: unknown[] }).retired));
+  });
+
+  test('of a roll of a zone signing key: no DS', async () => {
+    using zone = zoneFolder();
+    makeKey(zone.keys, APEX, START - 100_000, { isEntryPoint: true });
+    const old = makeKey(zone.keys, APEX, START - 100_000, { isEntryPoint: false });
+    const roll = { ...zone.options, json: true, zsk: true, algorithm: undefined };
+    expect(await documentOf(zone, () => dnssecRoll(roll, zone.output))).toMatchObject({
+      made: [{ entry_point: false, state: 'published' }],
+      old: ofKey(old),
+      next: [{ step: 'reload' }, { step: 'retire', not_before: time(START + 3600 + KEY_TTL), key: String(old.tag) }],
+    });
+  });
+
+  test('of import: also what was imported before a mistake', async () => {
+    using zone = zoneFolder();
+    using made = folderOf({});
+    const key = makeKey(made.path, APEX, START - 100_000);
+    const options = { ...zone.options, json: true, zsk: false };
+    const files = [key.file, join(made.path, 'none.pem')];
+    expect(dnssecImport({ ...options, files }, zone.output)).toBe(1);
+    expect(zone.lines[0]).toContain('pharos dnssec import: ');
+    const [imported] = zone.read();
+    expect(JSON.parse(zone.lines[1] ?? '')).toEqual({
+      zone: 'example.com',
+      imported: [expect.objectContaining({ from: key.file, tag: key.tag, file: imported?.file, state: 'active' })],
+    });
+    using other = zoneFolder();
+    expect(
+      await documentOf(other, () =>
+        dnssecImport({ ...other.options, json: true, zsk: false, files: [key.file] }, other.output),
+      ),
+    ).toMatchObject({ imported: [{ tag: key.tag }] });
   });
 });
 
