@@ -21,7 +21,8 @@ let nats: NatsServer;
 
 /** A backend on 127.0.0.1. Returns its port. */
 async function listen(): Promise<number> {
-  const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+  // Pharos closes its connections by reset.
+  const server = createServer((socket) => socket.on('error', () => undefined).end()).listen(0, '127.0.0.1');
   listeners.push(server);
   await once(server, 'listening');
   const address = server.address();
