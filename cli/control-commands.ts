@@ -66,6 +66,7 @@ function autoCommand({ program, output, done }: Cli): void {
     .summary('clear an override: health checks decide again')
     .description('Clear the override of TARGET that drain, up or down has set. Its health checks decide again.')
     .argument('<target>', TARGET)
+    .option('--reason <text>', 'shown in log and events')
     .option('--local', LOCAL)
     .option('--dry-run', DRY_RUN)
     .addHelpText('after', example('pharos auto www.example.com/seoul-a'))

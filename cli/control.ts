@@ -75,9 +75,20 @@ export async function forceState(
   return waited;
 }
 
-export async function giveBack(target: string, options: ControlOptions, output: Output): Promise<number> {
+export async function giveBack(
+  target: string,
+  options: ControlOptions & Partial<Pick<StateOptions, 'reason'>>,
+  output: Output,
+): Promise<number> {
   if (options.dryRun === true) return showEffect('auto', { target, state: 'auto' }, options, output);
-  const asked = await askAll('auto', 'DELETE', pathOf('overrides', target, options), undefined, options, output);
+  const asked = await askAll(
+    'auto',
+    'DELETE',
+    pathOf('overrides', target, options, options.reason),
+    undefined,
+    options,
+    output,
+  );
   if (typeof asked === 'number') return asked;
   const { reply, code } = asked;
   if (options.json) return printJson(reply, output, code);
@@ -95,7 +106,7 @@ export async function setWeight(target: string, text: string, options: StateOpti
   }
   if (options.dryRun === true) return showEffect('weight', { target, weight: weight ?? null }, options, output);
   const { reason } = options;
-  const path = pathOf('weights', target, options);
+  const path = pathOf('weights', target, options, weight === undefined ? reason : undefined);
   const body = { weight, ...(reason === undefined ? {} : { reason }) };
   const asked =
     weight === undefined
@@ -442,9 +453,16 @@ function refusalWords({ status, message, problem }: ApiReply & { ok: false }, ap
   return isLast ? `${String(problem['detail'])}; use --force to drain it anyway` : message;
 }
 
-/** Encodes a TARGET for a path. The slash within it is kept. */
-function pathOf(kind: 'overrides' | 'weights', target: string, { local = false }: ControlOptions): string {
-  return `/api/v1/${kind}/${target.split('/').map(encodeURIComponent).join('/')}${local ? '?scope=node' : ''}`;
+/** Encodes a TARGET for a path. The slash within it is kept. `reason`: of a DELETE, which has no body. */
+function pathOf(
+  kind: 'overrides' | 'weights',
+  target: string,
+  { local = false }: ControlOptions,
+  reason?: string,
+): string {
+  const query = [...(local ? ['scope=node'] : []), ...(reason === undefined ? [] : [`reason=${encodeURIComponent(reason)}`])]; // prettier-ignore
+  const path = `/api/v1/${kind}/${target.split('/').map(encodeURIComponent).join('/')}`;
+  return query.length === 0 ? path : `${path}?${query.join('&')}`;
 }
 
 function isLasting(text: string): boolean {

@@ -22,14 +22,21 @@ function byWords(by: Author, who: string | undefined): string {
   return by === 'node' ? `by ${who}, on this node alone` : `by ${who}`;
 }
 
+/** Who gives an order. `why`: the reason of one that clears another; other orders have theirs in the request. */
+type Origin = { readonly by: Author; readonly who: string | undefined; readonly why: string | undefined };
+
+function clearedWords(cleared: string, { why }: Origin, then: string): string {
+  return why === undefined ? `${cleared}; ${then}` : `${cleared}: ${why}`;
+}
+
 /** Forces states; with undefined, clears overrides. */
 export function orderState(
   engine: Engine,
   text: string,
   request: OverrideRequest | undefined,
-  by: Author,
-  who?: string,
+  origin: Origin,
 ): OverrideOutcome {
+  const { by, who } = origin;
   const { orders, writer } = engine;
   const orderOf = (target: string): SavedOverride | undefined => overrideOf(orders.overrides, target);
   const about = addressedBy(text, request !== undefined, by, writer.targets.values(), orderOf);
@@ -37,7 +44,9 @@ export function orderState(
   const before = about.found.map((target) => ({ target, from: effectiveStateOf(writer, target) }));
   const saved = forceStates(orders, about.names, request, by, who);
   const reason =
-    request === undefined ? 'override cleared; health checks decide again' : (request.reason ?? byWords(by, who));
+    request === undefined
+      ? clearedWords('override cleared', origin, 'health checks decide again')
+      : (request.reason ?? byWords(by, who));
   for (const { target, from } of before) {
     writeTarget(writer, target);
     const to = effectiveStateOf(writer, target);
@@ -51,9 +60,9 @@ export function orderWeight(
   engine: Engine,
   text: string,
   request: WeightRequest | undefined,
-  by: Author,
-  who?: string,
+  origin: Origin,
 ): OverrideOutcome {
+  const { by, who } = origin;
   const { orders, writer } = engine;
   if (request !== undefined && !isWeight(request.weight)) {
     throw new RangeError(
@@ -68,7 +77,7 @@ export function orderWeight(
   const saved = orders.weights.set(about.names, request, by, who);
   const reason =
     request === undefined
-      ? 'weight override cleared; the zone file decides again'
+      ? clearedWords('weight override cleared', origin, 'the zone file decides again')
       : (request.reason ?? byWords(by, who));
   for (const { target, from } of before) {
     writeShares(writer, target);

@@ -63,9 +63,9 @@ export function startHealth(options: HealthOptions): Health {
       return engine.firstRound.promise;
     },
     report: (text, healthy, load) => hearReport(engine, text, healthy, load),
-    override: (text, request, by = 'operator', who) => orderState(engine, text, request, by, who),
+    override: (text, request, by = 'operator', who, why) => orderState(engine, text, request, { by, who, why }),
     overrides: () => overridesNow(engine),
-    weigh: (text, request, by = 'operator', who) => orderWeight(engine, text, request, by, who),
+    weigh: (text, request, by = 'operator', who, why) => orderWeight(engine, text, request, { by, who, why }),
     weights: () => weightsNow(engine),
     list: () => [...writer.targets.values()].sort((a, b) => a.slot - b.slot).map((target) => showVip(writer, target)),
     find(name) {

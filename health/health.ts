@@ -134,13 +134,14 @@ export type Health = {
   report(target: string, healthy: boolean, load?: number): 'ok' | 'unknown target' | 'not a push check';
   /**
    * Forces a state; with undefined, clears the override, so that health checks decide again. `target` is as in
-   * docs/commands.md#targets. A schedule does not change a target that has an operator's override.
+   * docs/commands.md#targets. A schedule does not change a target that has an operator's override. `why`: the reason of
+   * clearing it, for the event.
    */
-  override(target: string, request: OverrideRequest | undefined, by?: Author, who?: string): OverrideOutcome;
+  override(target: string, request: OverrideRequest | undefined, by?: Author, who?: string, why?: string): OverrideOutcome; // prettier-ignore
   /** All overrides, each with its present `safeAt`. */
   overrides(): readonly ListedOverride[];
   /** Sets the effective weight; with undefined, restores the file's weight. Otherwise like `override`. */
-  weigh(target: string, request: WeightRequest | undefined, by?: Author, who?: string): OverrideOutcome;
+  weigh(target: string, request: WeightRequest | undefined, by?: Author, who?: string, why?: string): OverrideOutcome;
   weights(): readonly ListedWeight[];
   /** The freeze (docs/health.md#suspect); undefined unless states are frozen. `since` is ISO 8601. */
   suspected(): { readonly since: string; readonly message: string } | undefined;

@@ -8,7 +8,7 @@ import { listSchema, oneOf, textSchema, type Schema } from './json-schema.ts';
 import { ref, SCHEMAS } from './openapi-schemas.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import { beaconBody } from './routes-beacon.ts';
-import { overrideBody, pushBody, reloadQuery, weightBody } from './routes-change.ts';
+import { clearQuery, overrideBody, pushBody, reloadQuery, scopeQuery, weightBody } from './routes-change.ts';
 import { eventsQuery } from './routes-events.ts';
 import { historyQuery, mapQuery, pageQuery } from './routes-page.ts';
 import { explainQuery } from './routes-read.ts';
@@ -168,6 +168,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/api/v1/fleet/nodes/{node}',
     id: 'forgetNode',
     summary: 'Forget a node that left the fleet for good: drains no longer wait for it.',
+    query: scopeQuery,
     reply: json({
       type: 'object',
       properties: { node: textSchema, scope: oneOf('fleet', 'node') },
@@ -191,6 +192,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/api/v1/overrides/{target}',
     id: 'override',
     summary: 'Force a state.',
+    query: scopeQuery,
     body: overrideBody,
     reply: json(ref('Overridden')),
     problems: {
@@ -204,6 +206,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/api/v1/overrides/{target}',
     id: 'giveBackState',
     summary: 'Clear an override; health checks decide again.',
+    query: clearQuery,
     reply: json(ref('GivenBack')),
     problems: NO_TARGET,
   },
@@ -219,6 +222,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/api/v1/weights/{target}',
     id: 'weigh',
     summary: 'Set a weight.',
+    query: scopeQuery,
     body: weightBody,
     reply: json(ref('Weighed')),
     problems: { ...INVALID, ...NO_TARGET },
@@ -228,6 +232,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/api/v1/weights/{target}',
     id: 'giveBackWeight',
     summary: 'Clear a weight set at run time; the weight of the zone file applies again.',
+    query: clearQuery,
     reply: json(ref('GivenBack')),
     problems: NO_TARGET,
   },

@@ -24,6 +24,7 @@ type OverrideBody = {
 };
 type ScopeQuery = { readonly scope?: OrderScope };
 type Scoped = { readonly Params: TargetParams; readonly Querystring: ScopeQuery };
+type Clearing = { readonly Params: TargetParams; readonly Querystring: ScopeQuery & { readonly reason?: string } };
 type WeightBody = { readonly weight: number; readonly reason?: string };
 type ReloadQuery = { readonly force?: 'true' | 'false' };
 type PushBody = { readonly healthy: boolean; readonly load?: number };
@@ -73,7 +74,11 @@ export const scopeQuery = {
   properties: { scope: { type: 'string', enum: ['fleet', 'node'] } },
 } as const;
 
+/** Of an order that clears another. */
+export const clearQuery = { ...scopeQuery, properties: { ...scopeQuery.properties, reason } } as const;
+
 const scoped = { schema: { querystring: scopeQuery } };
+const clearing = { schema: { querystring: clearQuery } };
 
 export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
   overrideRoutes(app, runtime);
@@ -90,7 +95,7 @@ function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
     async (request) => {
       const target = request.params['*'];
       const { state, force } = request.body;
-      const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
+      const reason = plain(request.body.reason);
       if (state === 'drain' && force === false) refuseLast(runtime, target);
       const safeBefore = safeNow(runtime);
       const asked = { state, forMs: durationOf(request.body.for), reason };
@@ -123,9 +128,10 @@ function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
     },
   );
 
-  app.delete<Scoped>('/api/v1/overrides/*', scoped, async (request) => {
+  app.delete<Clearing>('/api/v1/overrides/*', clearing, async (request) => {
     const target = request.params['*'];
-    const outcome = await kept(runtime.orders.override(target, undefined, request.query.scope, whoOf(request)));
+    const { scope, reason } = request.query;
+    const outcome = await kept(runtime.orders.override(target, undefined, scope, whoOf(request), plain(reason)));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, ...(await changedBy(outcome, `auto ${target}`)) };
   });
@@ -138,16 +144,17 @@ function weightRoutes(app: FastifyInstance, runtime: Runtime): void {
     async (request) => {
       const target = request.params['*'];
       const { weight } = request.body;
-      const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
+      const reason = plain(request.body.reason);
       const outcome = await kept(runtime.orders.weigh(target, { weight, reason }, request.query.scope, whoOf(request)));
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       return { target, weight, reason: reason ?? null, ...(await changedBy(outcome, `weight ${target} auto`)) };
     },
   );
 
-  app.delete<Scoped>('/api/v1/weights/*', scoped, async (request) => {
+  app.delete<Clearing>('/api/v1/weights/*', clearing, async (request) => {
     const target = request.params['*'];
-    const outcome = await kept(runtime.orders.weigh(target, undefined, request.query.scope, whoOf(request)));
+    const { scope, reason } = request.query;
+    const outcome = await kept(runtime.orders.weigh(target, undefined, scope, whoOf(request), plain(reason)));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, ...(await changedBy(outcome, `weight ${target} auto`)) };
   });
@@ -212,6 +219,10 @@ function forgetRoute(app: FastifyInstance, runtime: Runtime): void {
         });
     }
   });
+}
+
+function plain(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : plainText(text);
 }
 
 function whoOf({ who }: FastifyRequest): string | undefined {

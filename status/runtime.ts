@@ -38,12 +38,13 @@ export type FleetDrain = {
   readonly safeAt: string | undefined;
 };
 
-/** `who`: the name of the operator or program. */
+/** `who`: the name of the operator or program. `why`: the reason of an order that clears another. */
 export type GiveOrder<R> = (
   target: string,
   request: R | undefined,
   scope?: OrderScope,
   who?: string,
+  why?: string,
 ) => Promise<GivenOrder>;
 
 /** Orders of operators. `override` and `weigh` reject with OrderNotKept if the fleet cannot keep the order. */

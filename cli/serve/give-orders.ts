@@ -62,7 +62,7 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
     target: string,
     order: StateOrder | WeightOrder | null,
     scope: OrderScope,
-    who: string | undefined,
+    { who, why }: { readonly who: string | undefined; readonly why: string | undefined },
     alone: (by: Author) => OverrideOutcome,
   ): Promise<GivenOrder> => {
     if (fleet === undefined || scope === 'node') {
@@ -77,7 +77,7 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
       return { kind: 'unknown target', scope };
     }
     const { revision } = await fleet.order(key, {
-      ...(order ?? { target, cleared: true }),
+      ...(order ?? { target, cleared: true, ...(why === undefined ? {} : { reason: why }) }),
       ...(who === undefined ? {} : { who }),
     });
     fleet.acknowledge();
@@ -86,13 +86,18 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
   };
 
   return {
-    override: (target, request, scope = 'fleet', who) =>
-      give('state', target, request === undefined ? null : stateOrder(parts, target, request), scope, who, (by) =>
-        health().override(target, request, by, who),
+    override: (target, request, scope = 'fleet', who, why) =>
+      give(
+        'state',
+        target,
+        request === undefined ? null : stateOrder(parts, target, request),
+        scope,
+        { who, why },
+        (by) => health().override(target, request, by, who, why),
       ),
-    weigh: (target, request, scope = 'fleet', who) =>
-      give('weight', target, request === undefined ? null : { target, ...request }, scope, who, (by) =>
-        health().weigh(target, request, by, who),
+    weigh: (target, request, scope = 'fleet', who, why) =>
+      give('weight', target, request === undefined ? null : { target, ...request }, scope, { who, why }, (by) =>
+        health().weigh(target, request, by, who, why),
       ),
     report: (target, healthy, load) => {
       const outcome = health().report(target, healthy, load);
@@ -201,9 +206,10 @@ function carryOut(
     return NOTHING_SET;
   }
   if (isCleared && 'target' in order && typeof order.target === 'string') {
+    const why = 'reason' in order && typeof order.reason === 'string' ? plainText(order.reason) : undefined;
     return kind === 'weight'
-      ? health().weigh(order.target, undefined, 'operator', who)
-      : health().override(order.target, undefined, 'operator', who);
+      ? health().weigh(order.target, undefined, 'operator', who, why)
+      : health().override(order.target, undefined, 'operator', who, why);
   }
   warn(`fleet: order ${String(revision)} has a form that this version does not know: it is not applied`);
   return { kind: 'unknown target' };

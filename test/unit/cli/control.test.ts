@@ -132,6 +132,22 @@ describe('drain, up, down and auto', () => {
     expect(stateOf(vip)).toBe('up');
   });
 
+  it('a reason of auto, and of weight auto, is in the event', async () => {
+    const reason = 'kernel 6.12 & the rest';
+    await run((output) => forceState(vip, 'down', options, output));
+    await run((output) => giveBack(vip, { ...options, reason }, output));
+    await run((output) => setWeight(vip, '7', options, output));
+    const back = await run((output) => setWeight(vip, 'auto', { ...options, reason }, output));
+    expect(back).toEqual({ code: 0, error: '', out: `${vip} has the weight of the zone file again` });
+    const reply = await fetch(`http://${String(options.api)}/api/v1/events`);
+    const events = (await reply.json()) as readonly { target?: string; reason?: string }[];
+    const reasons = events.filter(({ target }) => target === vip).map((event) => event.reason);
+    expect(reasons).toContain(`override cleared: ${reason}`);
+    expect(reasons).toContain(`weight override cleared: ${reason}`);
+    const long = await run((output) => giveBack(vip, { ...options, reason: 'x'.repeat(501) }, output));
+    expect(long).toMatchObject({ code: 2, out: '' });
+  });
+
   it('--json prints the reply of the API', async () => {
     const ran = await run((output) => forceState(vip, 'drain', { ...options, json: true }, output));
     expect(JSON.parse(ran.out)).toMatchObject({ state: 'drain', vips: [vip], safe_at: expect.any(String) as string });

@@ -267,10 +267,10 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
       change: () => Promise.resolve({ ok: true, serial: 2026112002, changes: [] }),
     },
     orders: {
-      override: (...[target, request, , who]) =>
-        Promise.resolve({ ...health.override(target, request, 'operator', who), scope: 'node' }),
-      weigh: (...[target, request, , who]) =>
-        Promise.resolve({ ...health.weigh(target, request, 'operator', who), scope: 'node' }),
+      override: (...[target, request, , who, why]) =>
+        Promise.resolve({ ...health.override(target, request, 'operator', who, why), scope: 'node' }),
+      weigh: (...[target, request, , who, why]) =>
+        Promise.resolve({ ...health.weigh(target, request, 'operator', who, why), scope: 'node' }),
       report: (...report) => health.report(...report),
       drainOf: () => undefined,
       forget: () => Promise.resolve('unknown'),

@@ -78,10 +78,13 @@ function startNode(name: string, bucket: ReturnType<typeof createBucket>) {
     known: () => [...known],
     forget: (node: string) => known.delete(node),
   } as unknown as Fleet;
+  const reasons: string[] = [];
   const health: Health = startHealth({
     stateDir: folderFor(name),
     clock,
-    log: () => undefined,
+    log: (event) => {
+      if ('reason' in event) reasons.push(event.reason);
+    },
     warn: () => undefined,
     alarms: createAlarms(() => clock.wall()),
     suspect: () => 0,
@@ -102,6 +105,7 @@ function startNode(name: string, bucket: ReturnType<typeof createBucket>) {
     clock,
     orders,
     health,
+    reasons,
     known,
     peers,
     join,
@@ -143,6 +147,19 @@ test('a local order holds against orders of the fleet until it is given back; th
   expect([one.weight(A), two.weight(A)]).toEqual([3, 9]);
   await one.orders.weigh(A, undefined, 'node');
   expect(one.weight(A)).toBe(9);
+});
+
+test('the reason of clearing an order is in the events of every node', async () => {
+  const bucket = createBucket();
+  const nodes = [startNode('one', bucket), startNode('two', bucket)] as const;
+  await nodes[0].orders.override(A, { state: 'down', forMs: undefined, reason: 'kernel' });
+  await nodes[1].orders.override(A, undefined, 'fleet', 'alice', 'kernel done');
+  await nodes[0].orders.weigh(B, { weight: 3, reason: undefined });
+  await nodes[1].orders.weigh(B, undefined, 'fleet', undefined, 'canary done');
+  for (const { reasons } of nodes) {
+    expect(reasons).toContain('override cleared: kernel done');
+    expect(reasons).toContain('weight override cleared: canary done');
+  }
 });
 
 test('a node that was down when a schedule ran comes to the state of the others', async () => {
