@@ -25,10 +25,12 @@ const NAMES: ReadonlySet<string> = new Set(
 const PUBLIC: ReadonlySet<string> = new Set(['records', 'nameservers', 'include']);
 /** `token abc`, without the colon: everything after the first word. */
 const WITHOUT_COLON = /^["']?[\w-]*(?:token|secret|passw|authorization|nkey)\S*(?=\s)/i;
+// Lengths have limits: without them, a long text would take time with its square.
+
 /** Names in a query whose value is a secret: `/health?token=abc`. */
-const QUERY_NAME = String.raw`[?&;][\w.-]*(?:token|secret|passw|pwd?|key|auth|sig|credential)[\w.-]*=`;
+const QUERY_NAME = String.raw`[?&;][\w.-]{0,64}(?:token|secret|passw|pwd?|key|auth|sig|credential)[\w.-]{0,64}=`;
 /** User and password before a host: `nats://user:abc@host`, `user:abc@host`; not an IPv6 address with a port of NSD. */
-const LOGIN = String.raw`(?![\da-fA-F:.]+@)[^\s/:@"'[\]{}]+:[^\s/@"']+@`;
+const LOGIN = String.raw`(?<![^\s/:@"'[\]{}])(?![\da-fA-F:.]{1,64}@)[^\s/:@"'[\]{}]{1,128}:[^\s/@"']{1,512}@`;
 /** The seed of an NKEY of NATS: a prefix of two letters, then base32. */
 const NKEY_SEED = String.raw`\bS[ACNOUX][A-Z2-7]{56}\b`;
 /** The key of a TSIG in the notation of dig: `hmac-sha256:name:abc`, `name:hmac-sha256:abc`. */

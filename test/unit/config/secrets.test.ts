@@ -35,6 +35,13 @@ test.each([`user: ${SEED}\nx: 1`, `workers: ${SEED}`, `fleet: { node: ${SEED}., 
   },
 );
 
+test.each(['a', 'a:', ';key', '?', 'keyauth', 'u:a'])('a long text of "%s" takes no time with its square', (unit) => {
+  const long = unit.repeat(200_000 / unit.length);
+  const startedMs = performance.now();
+  diagnose(`x: "${long}"\n`);
+  expect(performance.now() - startedMs).toBeLessThan(2000);
+});
+
 describe('a file of tokens shows no values', () => {
   test.each([
     `alice: ${SECRET}`,
