@@ -386,11 +386,6 @@ function addBranchNames(
     vips.push({ name: region, region, CNAME: `${formatName(name)}.` });
     for (const each of keys) geo[each] = region;
   });
-  note(
-    draft,
-    'changed',
-    owner,
-    'its branches choose in different ways: each is a separate service, with a CNAME here',
-  );
+  note(draft, 'changed', owner, 'its branches choose in different ways: each is a separate service, with a CNAME here');
   addService(draft, { owner, ttl: ttlSeconds, vips, steer: [{ geo, fence: true }] });
 }

@@ -117,7 +117,12 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
     const [other] = without(options, at.text).entries;
     if (!other) return findShared('map', own, name, context.maps ?? NO_SHARED, context);
     const message = `geo takes the map ${own.text} as it is, without other keys`;
-    context.report.error('PH240', message, nodePlace(other.key), 'write the key in the map, or give the service its own map');
+    context.report.error(
+      'PH240',
+      message,
+      nodePlace(other.key),
+      'write the key in the map, or give the service its own map',
+    );
     return undefined;
   }
   if (own?.kind === 'scalar' && context.maps?.parts.has(own.text) === true) {
