@@ -114,8 +114,9 @@ describe.skipIf(!has('unbound') || !has('delv'))('generated zones', () => {
         if (isBelowCut || isChain || kind === 'elsewhere' || (type === T.DS && name === apex)) continue;
         for (const resolver of [aggressive, usual]) {
           const message = await resolver.ask(name, type);
-          // From an NSEC, unbound does not always tell that the end of a chain does not exist.
-          const isOpen = resolver === aggressive && ours.answer.length > 0 && message.rcode === 0;
+          // From an NSEC, unbound does not always tell that the end of a chain does not exist. For DS records it looks
+          // among the NSECs of its cache in any case.
+          const isOpen = (resolver === aggressive || type === T.DS) && ours.answer.length > 0 && message.rcode === 0;
           const bogus = resolver.log().split('\n').filter((line) => line.includes('failure')); // prettier-ignore
           // unbound 1.17 finds some proofs bogus, such as one by the NSEC of the apex that leads to `*`: then BIND
           // decides.

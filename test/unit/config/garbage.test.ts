@@ -40,7 +40,7 @@ test('a heap that has grown much is collected at once, one that was large before
   fill(80 * MIB);
   const grown = heapOctets();
   shrinkGrownHeap(grown);
-  expect(heapOctets()).toBe(grown);
+  expect(heapOctets()).toBeGreaterThan(grown - 12 * MIB);
   shrinkGrownHeap(before);
   expect(heapOctets()).toBeLessThan(grown - 12 * MIB);
 });
