@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Report } from './diagnostics.ts';
 import type { Environment } from './environment.ts';
-import { choice, entriesOf, fromEnvironment, list, map, optional, required, show, text, type Read } from './fields.ts';
+import { choice, entriesOf, fromEnvironment, list, map, optional, required, text, type Read } from './fields.ts';
 import { isReadableByAll } from './file-rights.ts';
 import { readYaml } from './parse-yaml.ts';
 import { described, pattern } from './schema.ts';
@@ -68,7 +68,7 @@ function credentialOf({ key, value }: YamlEntry, report: Report): Credential | u
   const name = key.text;
   if (!NAME.test(name)) {
     const hint = 'up to 64 letters, digits, and . @ + - _ : alice, deploy-bot';
-    report.error('PH076', `${show(name)} cannot be the name of a token`, nodePlace(key), hint);
+    report.error('PH076', 'this cannot be the name of a token', nodePlace(key), hint);
     return undefined;
   }
   const read = readEntry(value, name, report);

@@ -46,7 +46,11 @@ const USERINFO = new RegExp(String.raw`:\/\/[^\s/?#"']*@|${SHAPES}`, 'i');
 const SHOWN = /\$\{\w+\}|[\s"']/g;
 const SIGNS = /\$\{\w+\}|[\s"'{}[\],-]/g;
 /** In comments, and in text that is not YAML. */
-const KEY_IN_TEXT = /[\w-]*(?:token|secret|passw|authorization|nkey|seed|headers|command|notify|url|servers)[\w-]*/i;
+const KEY_IN_TEXT =
+  /[\w-]{0,64}(?:token|secret|passw|authorization|nkey|seed|headers|command|notify|url|(?<!name)servers)[\w-]{0,64}/i;
+
+/** Other keys of a file of tokens may be tokens. */
+const TOKEN_NAME = /^["']?[\w.@+-]{1,64}["']?$/;
 
 /** Roles in a file of tokens, in which every other value is a secret. */
 export type ShownWords = readonly string[];
@@ -76,7 +80,7 @@ export function secretSpans(contents: unknown, text: string, shown?: ShownWords)
         const word = isScalar(key) ? (key.source ?? '') : '';
         if (path.length === 0 && PUBLIC.has(word)) continue;
         // `? token: abc`, and `- abc:` in place of a value. Names of headers are not secret.
-        const isName = shown ? isScalar(key) && value !== null && !/\s/.test(word) : WHOLE.has(path.at(-1) ?? '');
+        const isName = shown ? isScalar(key) && value !== null && TOKEN_NAME.test(word) : WHOLE.has(path.at(-1) ?? '');
         walk(key, [], orphan || (secret && !isName));
         const below = secret || (!ofNames && isSecretKey(word));
         const ofProgram = !ofNames && word === COMMAND;
@@ -128,7 +132,7 @@ function isSecretPlace(path: readonly string[]): boolean {
   // A webhook's URL without its scheme.
   if (path[0] === 'health' && (key === 'notify' || above === 'notify')) return true;
   // `keys: { second: "..." }`, `keys: ["..."]` and `status: "..."`, in place of a map.
-  return above === 'keys' || key === 'keys' || (key === 'status' && path.length === 1);
+  return above === 'keys' || (above === 'transfer' && key === 'keys') || (key === 'status' && path.length === 1);
 }
 
 /** Replaces the secrets in a line that starts at offset `start` by asterisks. Columns stay the same. */

@@ -46,7 +46,7 @@ export type VipHealth = {
   /** The override if there is one, else the probed state. */
   readonly effective: EffectiveState;
   readonly last: LastResult | undefined;
-  /** Probes that this node made since the start, also for other VIPs with the same check; undefined without a check. */
+  /** Probes of this node that passed or failed, for all VIPs that share the check; undefined without one. */
   readonly probes: { readonly made: number; readonly failed: number } | undefined;
   /** ISO 8601: until when it is held down because it changed too often (`flap`); undefined where it is not. */
   readonly heldUntil: string | undefined;

@@ -27,11 +27,13 @@ import {
 export function hearProbe(engine: Engine, unit: Unit, result: ProbeResult): void {
   const { counts, watch } = engine;
   counts.probes += 1;
-  unit.made += 1;
   if (result.fault !== undefined) counts.notProbed += 1;
-  else if (!result.passed) {
-    counts.failedProbes += 1;
-    unit.failed += 1;
+  else {
+    unit.made += 1;
+    if (!result.passed) {
+      counts.failedProbes += 1;
+      unit.failed += 1;
+    }
   }
   if (result.fault === undefined) noteProbeTime(engine.probeTimes, result.elapsedMs);
   if (!result.passed) watch.failed(unit.key);
@@ -78,6 +80,9 @@ export function hearResult(engine: Engine, unit: Unit, result: ProbeResult, repo
     takeLoadOf(writer, unit, result.load);
     // A report reaches the other nodes by itself.
     if (!reported && result.load !== undefined) electorate?.load?.(unit.key, result.load);
+  } else {
+    // What was read before a failure says nothing.
+    for (const target of unit.members) writer.pressures.defer(target, undefined, 0, 0);
   }
   noteHeard(engine, unit);
   tell(engine, unit, before, result.reason);

@@ -51,7 +51,7 @@ export type Unit = {
   /** ISO 8601: since when it is probed up or down; undefined while unknown. */
   since: string | undefined;
   last: KeptResult | undefined;
-  /** Probes since the start, and those that failed by a fault of the target. */
+  /** Probes that passed or failed since it exists, and those that failed. */
   made: number;
   failed: number;
   /** When the certificate that a probe saw last expires, by the wall clock; undefined if none was seen. */

@@ -101,12 +101,13 @@ const FIELDS = {
     made: {
       schema: {
         ...whole,
-        description: 'Probes that this node made since its start; reports of a `push` check are none.',
+        description:
+          'Probes of this node that passed or failed since the check was configured; reports of a `push` check are none.',
       },
       of: ({ made }) => made,
     },
     failed: {
-      schema: { ...whole, description: 'Those that failed by a fault of the target.' },
+      schema: { ...whole, description: 'Those that failed.' },
       of: ({ failed }) => failed,
     },
   }),

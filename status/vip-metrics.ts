@@ -47,20 +47,22 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'vip_last_result',
     type: 'gauge',
-    help: 'Last result of health checks: 1 passed, 0 failed; the label says why.',
-    value: ({ health }) => (health?.last === undefined ? undefined : Number(health.last.passed)),
-    more: ({ health }) => `,reason="${escaped(health?.last?.reason ?? '')}"`,
+    help: 'Last result of health checks: 1 passed, 0 failed; the label has the beginning of the reason.',
+    // A fault of this machine says nothing about the target.
+    value: ({ health }) =>
+      health?.last === undefined || health.last.fault !== undefined ? undefined : Number(health.last.passed),
+    more: ({ health }) => `,reason="${escaped(reasonLabel(health?.last?.reason ?? ''))}"`,
   },
   {
     name: 'vip_probes_total',
     type: 'counter',
-    help: 'Probes that this node made.',
+    help: 'Probes of this node that passed or failed.',
     value: ({ health }) => health?.probes?.made,
   },
   {
     name: 'vip_failed_probes_total',
     type: 'counter',
-    help: 'Probes that failed by a fault of the target.',
+    help: 'Those that failed.',
     value: ({ health }) => health?.probes?.failed,
   },
   {
@@ -87,6 +89,14 @@ export async function writeVipMetrics(states: readonly VipState[], octets: Octet
       octets.text(`${more?.(state) ?? ''}} ${sample}\n`);
     });
   }
+}
+
+/**
+ * What a reason begins with, such as `HTTP 200` of `HTTP 200, load 0.73`: each other value of a label is another time
+ * series. Loads, days and quoted text follow later.
+ */
+function reasonLabel(reason: string): string {
+  return (/^[^,;:"(]{0,64}/.exec(reason)?.[0] ?? '').trim();
 }
 
 /** The keys are the VIPs of a generation; their entries are freed with it. */

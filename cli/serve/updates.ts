@@ -59,7 +59,10 @@ export type Updates = {
    * the zones, rules and files did not permit before.
    */
   readonly followFiles: () => Promise<void>;
-  /** In a fleet: puts its records in force, from now on as soon as they arrive. Resolves when those known are. */
+  /**
+   * In a fleet: puts its records in force, from now on as soon as they arrive. Resolves when those known are, or when
+   * another server takes over.
+   */
   readonly join: () => Promise<void>;
   /** Another node has changed records. */
   readonly ordered: () => void;
@@ -133,6 +136,8 @@ type UpdatesParts = UpdatesOptions & {
   readonly inPlace: InPlace;
   /** Whether an order of the fleet is about to be put in force. */
   readonly obeysNext: () => boolean;
+  /** Whether another server waits until what is under way ends. */
+  readonly isHeld: () => boolean;
 };
 
 const NOT_KEPT: UpdateRefusal = {
@@ -151,6 +156,7 @@ export function createUpdates(given: UpdatesOptions): Updates {
   const options = {
     ...{ ...given, news: createUpdateNews(given.events, given.log), inPlace: createInPlace() },
     obeysNext: () => obeys && given.fleet?.next() !== undefined,
+    isHeld: () => queue.isHeld(),
   };
   const journals = new Map<string, JournalWriter>();
   /** They run between two batches of updates, before the next one. */
@@ -212,7 +218,7 @@ export function createUpdates(given: UpdatesOptions): Updates {
       }),
     join: async () => {
       obeys = true;
-      await queue.ended();
+      await Promise.race([queue.ended(), queue.begunHold()]);
     },
     ordered: () => {
       if (obeys) queue.wake();
@@ -236,6 +242,9 @@ type Queue = {
   readonly wake: () => void;
   /** Looks for work. Resolves when nothing is left to do. */
   readonly ended: () => Promise<void>;
+  readonly isHeld: () => boolean;
+  /** Resolves when the next `hold` begins. */
+  readonly begunHold: () => Promise<void>;
   /** Resolves when no job or batch is under way. None begins until `goOn`. */
   readonly hold: () => Promise<void>;
   readonly goOn: () => void;
@@ -251,6 +260,7 @@ function createQueue(
   /** The job or batch under way, or the last one. */
   let step: Promise<void> | undefined;
   let held: PromiseWithResolvers<undefined> | undefined;
+  let beginsHold = Promise.withResolvers<undefined>();
 
   const takeNext = async (): Promise<void> => {
     const batch = takeBatch(waiting);
@@ -261,7 +271,7 @@ function createQueue(
   };
   const work = async (): Promise<void> => {
     for (;;) {
-      if (held) await held.promise;
+      while (held) await held.promise;
       const next = nextJob() ?? (waiting.length > 0 ? takeNext : undefined);
       if (!next) break;
       await (step = next());
@@ -282,13 +292,18 @@ function createQueue(
       wake();
       await running;
     },
+    begunHold: () => beginsHold.promise,
+    isHeld: () => held !== undefined,
     hold: async () => {
       held ??= Promise.withResolvers();
+      beginsHold.resolve(undefined);
       await step;
     },
     goOn: () => {
-      held?.resolve(undefined);
+      if (!held) return;
+      held.resolve(undefined);
       held = undefined;
+      beginsHold = Promise.withResolvers();
     },
   };
 }
@@ -452,7 +467,9 @@ async function takeTogether(
   for (const each of undo) await undone(each, log);
   if (left.size > 1 && !options.stopping()) {
     // One of them is the cause.
-    for (const each of left) later.push(...(await takeTogether([each], journalOf, options)));
+    for (const each of left) {
+      later.push(...(options.isHeld() ? [each] : await takeTogether([each], journalOf, options)));
+    }
     return later;
   }
   log.warn(`a dynamic update was not kept: ${failure.why}`);

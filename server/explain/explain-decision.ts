@@ -185,7 +185,7 @@ function scopeOf(
     return action.by === 'place' || weighs === 'by client';
   });
   const depends = asksForClient || decision.shedLimit >= 0;
-  const bits = isSubnetSetAside && depends ? query.subnetBits : decision.scopeBits;
+  const bits = isSubnetSetAside && depends && source !== 'place' ? query.subnetBits : decision.scopeBits;
   return { bits, why: whyScope(decision.scopeBits, depends, source, isSubnetSetAside) };
 }
 
