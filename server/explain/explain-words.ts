@@ -228,9 +228,10 @@ export function whyScope(
 ): string {
   if (!dependsOnPlace) return 'the answer does not depend on the client';
   if (source === 'place') return 'the request gave a place, which has no prefix';
-  const reach = `every address in the client's /${bits} gets the same candidates`;
-  if (source === 'subnet') return reach;
+  const reachOf = (whose: string): string =>
+    `every ${bits === 0 ? 'client' : `address in the ${whose}'s /${bits}`} gets the same candidates`;
+  if (source === 'subnet') return reachOf('client');
   return isSubnetSetAside
-    ? `the length of the client subnet, which was ignored; every address in the resolver's /${bits} gets the same candidates`
-    : `${reach}; the response has scope 0, because the query had no client subnet`;
+    ? `the length of the client subnet, which was ignored; ${reachOf('resolver')}`
+    : `${reachOf('client')}; the response has scope 0, because the query had no client subnet`;
 }

@@ -15,6 +15,7 @@ nameservers: [ns.example.net.]
 regions: { seoul: {}, dublin: {} }
 services:
   www: { vips: { a: { region: seoul, A: 192.0.2.1 }, b: { region: dublin, A: 192.0.2.2 } }, steer: [ { geo: { "198.51.100.0/24": seoul, default: dublin } } ] }
+  one: { vips: { a: { region: seoul, A: 192.0.2.1 } }, steer: [ { geo: { default: seoul } } ] }
   all: { vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.2 } }, steer: [all] }
 `,
 });
@@ -36,4 +37,12 @@ test.each([
   expect(edns?.scope).toBe(scope);
   const explained = explainFrom(server.generation, { name, type: 'A', client: `${address}/${bits}`, resolver });
   expect(explained.ok && explained.trace.scope.bits).toBe(scope);
+});
+
+test('for the scope 0, every client is named', () => {
+  const explained = explainFrom(server.generation, { name: 'one.example.com', type: 'A', client: '198.51.100.7/32' });
+  expect(explained.ok && explained.trace.scope).toMatchObject({
+    bits: 0,
+    why: 'every client gets the same candidates',
+  });
 });
