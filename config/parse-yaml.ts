@@ -27,10 +27,10 @@ export function readYaml(
   path: string,
   env: Environment,
   report: Report,
-  { below, withheld, shown }: YamlLimits = {},
+  limits: YamlLimits = {},
 ): YamlNode | undefined {
-  const text = readText(path, below, report);
-  return text === undefined ? undefined : parseYaml(path, text, env, report, withheld, shown);
+  const text = readText(path, limits.below, report);
+  return text === undefined ? undefined : parseYaml(path, text, env, report, limits);
 }
 
 /** Reads text; `path` is for diagnostics. */
@@ -39,8 +39,7 @@ export function parseYaml(
   text: string,
   env: Environment,
   report: Report,
-  withheld: ReadonlySet<string> = new Set(),
-  shown?: ShownWords,
+  { withheld = new Set(), shown }: Omit<YamlLimits, 'below'> = {},
 ): YamlNode | undefined {
   const lines = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);

@@ -5,7 +5,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
-import type { ElectorateEvents } from '../../../health/electorate.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable, PROBED, type Probed } from '../../../health/health-table.ts';
 import type { FleetDocument } from '../../../status/fleet-document.ts';
@@ -13,7 +12,7 @@ import { FLEET_SERVERS, fleetServer, type FleetServer } from '../../support/flee
 import { HAS_NATS, startNats } from '../../support/nats.ts';
 import { folderOf } from '../../support/pharos.ts';
 import { eventually } from '../../support/process.ts';
-import { createManualClock, httpCheck, pushCheck, vip } from '../../unit/health/support.ts';
+import { createManualClock, givenVerdict, httpCheck, pushCheck, vip } from '../../unit/health/support.ts';
 
 const ZONE = `zone: example.com
 nameservers: [ns.example.net.]
@@ -70,20 +69,12 @@ test.skipIf(!HAS_NATS)('the load of the first report counts on every node', asyn
 /** A node of a fleet whose verdict the test gives. */
 function node(check: ReturnType<typeof pushCheck> | ReturnType<typeof httpCheck>) {
   const clock = createManualClock();
-  let events: ElectorateEvents | undefined;
-  let [key, verdict]: [string, Probed] = ['', PROBED.DOWN];
+  const fleet = givenVerdict(PROBED.DOWN);
+  fleet.isProbing = check.kind !== 'http' || check.loadPath !== 'read elsewhere';
   const health = startHealth({
     stateDir: undefined,
     clock,
-    electorate: {
-      listen: (given) => (events = given),
-      configure: ([first]) => (key = first?.key ?? ''),
-      vote: () => undefined,
-      abstain: () => undefined,
-      verdict: () => verdict,
-      dissent: () => undefined,
-      isProbing: () => check.kind !== 'http' || check.loadPath !== 'read elsewhere',
-    },
+    electorate: fleet.electorate,
     probe: () => Promise.resolve({ passed: true, reason: '', elapsedMs: 1, load: 0.9 }),
     warn: () => undefined,
     log: () => undefined,
@@ -93,10 +84,10 @@ function node(check: ReturnType<typeof pushCheck> | ReturnType<typeof httpCheck>
   return {
     clock,
     health,
-    loaded: (load: number): void => events?.loaded?.(key, load),
+    loaded: (load: number): void => fleet.events()?.loaded?.(fleet.key(), load),
     decide: (to: Probed): void => {
-      verdict = to;
-      events?.changed(key);
+      fleet.verdict = to;
+      fleet.events()?.changed(fleet.key());
     },
     load: () => health.find('www.example.com/a')?.load,
     [Symbol.asyncDispose]: () => health.stop(),

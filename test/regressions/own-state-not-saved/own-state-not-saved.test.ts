@@ -5,24 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Electorate } from '../../../health/electorate.ts';
 import { startHealth } from '../../../health/engine.ts';
-import { createHealthTable, PROBED, type Probed } from '../../../health/health-table.ts';
+import { createHealthTable, PROBED } from '../../../health/health-table.ts';
 import { folderOf } from '../../support/pharos.ts';
-import { createManualClock, httpCheck, vip } from '../../unit/health/support.ts';
-
-/** Other nodes outvote this one. */
-function outvoting(verdict: Probed): Electorate {
-  return {
-    listen: () => undefined,
-    configure: () => undefined,
-    vote: () => undefined,
-    abstain: () => undefined,
-    verdict: () => verdict,
-    dissent: () => undefined,
-    isProbing: () => true,
-  };
-}
+import { createManualClock, givenVerdict, httpCheck, vip } from '../../unit/health/support.ts';
 
 test.each([
   ['up', PROBED.UP],
@@ -34,7 +20,7 @@ test.each([
   const health = startHealth({
     stateDir: folder.path,
     clock,
-    electorate: outvoting(verdict),
+    electorate: givenVerdict(verdict).electorate,
     probe: () => Promise.resolve({ passed, reason: '', elapsedMs: 1 }),
     warn: () => undefined,
     log: () => undefined,

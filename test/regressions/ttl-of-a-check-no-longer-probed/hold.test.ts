@@ -3,30 +3,19 @@
  * lowest TTL. A node that stopped probing kept that TTL until the next change, although it no longer had a vote.
  */
 import { expect, test } from 'vitest';
-import type { ElectorateEvents } from '../../../health/electorate.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable, holdSecondsOf, PROBED, stateAt, viewHealthTable } from '../../../health/health-table.ts';
 import { folderOf } from '../../support/pharos.ts';
-import { createManualClock, httpCheck, vip } from '../../unit/health/support.ts';
+import { createManualClock, givenVerdict, httpCheck, vip } from '../../unit/health/support.ts';
 
 test('a node that stops probing holds the verdict as long as a state that is settled', async () => {
   using folder = folderOf({});
   const clock = createManualClock();
-  let events: ElectorateEvents | undefined;
-  let key = '';
-  let isProbing = true;
+  const fleet = givenVerdict(PROBED.DOWN);
   const health = startHealth({
     stateDir: folder.path,
     clock,
-    electorate: {
-      listen: (given) => (events = given),
-      configure: ([first]) => (key = first?.key ?? ''),
-      vote: () => undefined,
-      abstain: () => undefined,
-      verdict: () => PROBED.DOWN,
-      dissent: () => undefined,
-      isProbing: () => isProbing,
-    },
+    electorate: fleet.electorate,
     probe: () => Promise.resolve({ passed: true, reason: '', elapsedMs: 1 }),
     warn: () => undefined,
     log: () => undefined,
@@ -37,8 +26,8 @@ test('a node that stops probing holds the verdict as long as a state that is set
   health.configure([vip({ slot: 0, target: 'www.example.com/a', check })], table, 1);
   await clock.advance(12_000);
   expect(hold()).toBe(0);
-  isProbing = false;
-  events?.probing(key);
+  fleet.isProbing = false;
+  fleet.events()?.probing(fleet.key());
   expect(hold()).toBe(20);
   await health.stop();
 });

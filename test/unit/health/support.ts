@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import type { CheckSpec, CompoundSpec } from '../../../config/check-kinds.ts';
 import type { ProbeResult } from '../../../health/checks/probe.ts';
 import type { Clock } from '../../../health/clock.ts';
+import type { Electorate, ElectorateEvents } from '../../../health/electorate.ts';
+import { PROBED, type Probed } from '../../../health/health-table.ts';
 import type { HealthTarget } from '../../../health/target-names.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
@@ -73,6 +75,37 @@ export function pushCheck(change: Partial<PushSpec> = {}): PushSpec {
 
 export function vip(change: Partial<HealthTarget> & Pick<HealthTarget, 'slot' | 'target'>): HealthTarget {
   return { region: undefined, check: undefined, host: '192.0.2.1', port: undefined, weight: 1, ...change };
+}
+
+export type GivenVerdict = {
+  readonly electorate: Electorate;
+  /** Of the one check. */
+  readonly key: () => string;
+  readonly events: () => ElectorateEvents | undefined;
+  verdict: Probed;
+  isProbing: boolean;
+};
+
+/** Other nodes that vote on one check, as the test says. */
+export function givenVerdict(verdict: Probed = PROBED.DOWN): GivenVerdict {
+  let events: ElectorateEvents | undefined;
+  let key = '';
+  const given: GivenVerdict = {
+    electorate: {
+      listen: (asked) => (events = asked),
+      configure: ([first]) => (key = first?.key ?? ''),
+      vote: () => undefined,
+      abstain: () => undefined,
+      verdict: () => given.verdict,
+      dissent: () => undefined,
+      isProbing: () => given.isProbing,
+    },
+    key: () => key,
+    events: () => events,
+    verdict,
+    isProbing: true,
+  };
+  return given;
 }
 
 /** Lets everything that is ready to run do so. */
