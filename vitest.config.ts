@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -40,7 +41,8 @@ export default defineConfig({
           env,
           include: ['test/unit/**/*.test.ts'],
           ...shared,
-          maxWorkers: '100%',
+          // Each waits for a tenth of its time: for timers, and for processes that it starts.
+          maxWorkers: Math.ceil(availableParallelism() * 1.5),
           sequence: { groupOrder: 1 },
           benchmark: { include: [] },
         },
@@ -60,7 +62,7 @@ export default defineConfig({
         // Comparisons and random input: they need time, and none of them depends on it.
         test: {
           ...patience,
-          ...native,
+          ...shared,
           name: 'conformance',
           env,
           include: ['test/{conformance,fuzz}/**/*.test.ts'],
@@ -71,7 +73,7 @@ export default defineConfig({
       {
         test: {
           ...patience,
-          ...native,
+          ...shared,
           name: 'system',
           env,
           include: ['test/{integration,browser}/**/*.test.ts'],

@@ -69,8 +69,10 @@ function landing({ state: { steerer } }: Answering, client: Uint8Array): { vip: 
 const address = (text: string): Uint8Array => parseAddress(text) ?? new Uint8Array(4);
 /** Clients of Seoul, each in a different /24. */
 const COREANS = Array.from({ length: 4000 }, (_, i) => address(`11.${i >> 8}.${i & 255}.9`));
-const sharesOf = (server: Answering, clients: readonly Uint8Array[]): number[] =>
-  NAMES.map((name) => clients.filter((client) => landing(server, client).vip === name).length / clients.length);
+const sharesOf = (server: Answering, clients: readonly Uint8Array[]): number[] => {
+  const vips = clients.map((client) => landing(server, client).vip);
+  return NAMES.map((name) => vips.filter((vip) => vip === name).length / clients.length);
+};
 
 describe('pressure', () => {
   test.each([
