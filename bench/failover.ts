@@ -91,7 +91,7 @@ milliseconds           min    median     worst\n`);
     }
     for (const fault of FAULTS) {
       if (only !== undefined && only !== fault.name) continue;
-      if (fault.name === 'silent' && !lab.hasLinks) {
+      if (fault.name === 'silent' && lab.links === undefined) {
         console.log('silent: left out, network namespaces are not permitted here\n');
         continue;
       }

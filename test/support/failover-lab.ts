@@ -35,8 +35,8 @@ export type Link = {
 
 export type Lab = {
   readonly targets: readonly Target[];
-  /** Whether targets have links that can be cut. */
-  readonly hasLinks: boolean;
+  /** The links of all targets at once; undefined if they have none. */
+  readonly links: Link | undefined;
   stop(): Promise<void>;
 };
 
@@ -53,7 +53,7 @@ export async function createLab(count: number, port: number): Promise<Lab> {
   await Promise.all(targets.map((target) => target.start()));
   return {
     targets,
-    hasLinks: space !== undefined,
+    links: space?.all,
     async stop() {
       await Promise.all(targets.map((target) => target.stop()));
       space?.remove();
@@ -111,13 +111,23 @@ async function openNamespace() {
   let lab = 0;
   while (lab < MOST_LABS && !(await claim(`lab-${lab}`))) lab++;
   const links: string[] = [];
+  const farLinks: string[] = [];
   const remove = (): void => {
     for (const link of links.splice(0)) ip('link', 'del', link);
     ip('netns', 'del', name);
   };
+  // By one process: on a busy machine the first target would be down before the third command has started.
+  const setAll = (state: string, names: readonly string[], ...where: readonly string[]): void => {
+    const input = names.map((each) => `link set ${each} ${state}\n`).join('');
+    execFileSync('ip', [...where, '-batch', '-'], { input, stdio: 'pipe' });
+  };
   return {
     name,
     remove,
+    all: {
+      ...{ down: () => { setAll('down', farLinks, '-n', name); }, up: () => { setAll('up', farLinks, '-n', name); } }, // prettier-ignore
+      ...{ hereDown: () => { setAll('down', links); }, hereUp: () => { setAll('up', links); } }, // prettier-ignore
+    },
     addLink(index: number) {
       const [here, there] = [`pl${process.pid % 100_000}x${index}`, `far${index}`];
       const network = `198.19.${lab * 4 + index}`;
@@ -126,6 +136,7 @@ async function openNamespace() {
       const far = (state: string): void => { ip('-n', name, 'link', 'set', there, state); }; // prettier-ignore
       ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name);
       links.push(here);
+      farLinks.push(there);
       ip('addr', 'add', `${own}/30`, 'dev', here);
       near('up');
       ip('-n', name, 'addr', 'add', `${address}/30`, 'dev', there);
