@@ -30,8 +30,14 @@ const TOKEN = 'a-token-of-the-floods-51b2';
 const LOAD_CORE = 0;
 /** The server has the last core, or both: then the load takes part of one. */
 const SERVER_CORES = ['1', '0,1'] as const;
-/** A short period, so that the server never waits long for its next share. */
-const PERIOD_MICROSECONDS = 10_000;
+/**
+ * For one core a short period, so that the server never waits long for its next share. For two the kernel's default:
+ * the kernel gives a core 5 ms of the share at a time (sched_cfs_bandwidth_slice_us), so that in a short period the
+ * first core would take what both have.
+ */
+const PERIOD_MICROSECONDS = [10_000, 100_000] as const;
+/** Where the load has one of the cores of the server, the server comes first: it has no more than its share. */
+const LOAD_WEIGHT = 500;
 const MULTIPLES = [0.5, 1, 2, 3];
 const MEBIBYTE = 1024 * 1024;
 /** How much the memory of the server may grow in the floods, and how much of it may be left a minute later. */
@@ -123,7 +129,7 @@ async function main(): Promise<number> {
   const target = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0);
   await once(target, 'listening');
   const address = target.address();
-  const groups = createGroups(share * cores);
+  const groups = createGroups(share * cores, PERIOD_MICROSECONDS[cores - 1] ?? 100_000);
   const who = values.user ?? (process.getuid?.() === 0 ? 'root' : 'the present user');
   console.log(`the server runs as ${who} on ${cores === 1 ? 'one core' : 'two cores'} and has ${share} % of each; ${TARGETS} targets are probed every second\n`); // prettier-ignore
   try {
@@ -145,22 +151,24 @@ async function main(): Promise<number> {
 /** Control groups for the server and for the load, which other work on this machine does not slow down. */
 type Groups = { readonly server: string; readonly dispose: () => void };
 
-function createGroups(share: number): Groups {
+/** `share` in percent of a core. */
+function createGroups(share: number, periodMicroseconds: number): Groups {
   const isFirstVersion = existsSync('/sys/fs/cgroup/cpu/cpu.cfs_quota_us');
   const root = isFirstVersion ? '/sys/fs/cgroup/cpu' : '/sys/fs/cgroup';
-  const create = (name: string): string => {
+  const create = (name: string, weight: number): string => {
     const group = join(root, `pharos-flood-${name}-${process.pid}`);
     mkdirSync(group);
-    if (isFirstVersion) writeFileSync(join(group, 'cpu.shares'), String(2 ** 18));
-    else writeFileSync(join(group, 'cpu.weight'), '10000');
+    // 10,000 is the most: 2^18 shares.
+    if (isFirstVersion) writeFileSync(join(group, 'cpu.shares'), String(Math.ceil((weight * 2 ** 18) / 10_000)));
+    else writeFileSync(join(group, 'cpu.weight'), String(weight));
     return group;
   };
-  const [server, load] = [create('server'), create('load')];
-  const quota = (PERIOD_MICROSECONDS * share) / 100;
+  const [server, load] = [create('server', 10_000), create('load', LOAD_WEIGHT)];
+  const quota = (periodMicroseconds * share) / 100;
   if (isFirstVersion) {
-    writeFileSync(join(server, 'cpu.cfs_period_us'), String(PERIOD_MICROSECONDS));
+    writeFileSync(join(server, 'cpu.cfs_period_us'), String(periodMicroseconds));
     writeFileSync(join(server, 'cpu.cfs_quota_us'), String(quota));
-  } else writeFileSync(join(server, 'cpu.max'), `${quota} ${PERIOD_MICROSECONDS}`);
+  } else writeFileSync(join(server, 'cpu.max'), `${quota} ${periodMicroseconds}`);
   enter(load, process.pid);
   return {
     server,
