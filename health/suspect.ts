@@ -110,6 +110,7 @@ export function beliefIn(suspicion: Suspicion, check: Unit, result: Heard, falls
   if (witness.believeFromMs !== undefined) {
     if (fromMs < witness.believeFromMs) return result.passed ? 'believed' : 'frozen';
     witness.believeFromMs = undefined;
+    if (first) askOthers(suspicion, fromMs);
     return 'believed';
   }
   if (witness.failing === undefined) {
@@ -149,7 +150,7 @@ export function reconsider(suspicion: Suspicion, { witness }: Unit): void {
     const up = countVips(checks.filter(isUp));
     const proven = provenVips(checks);
     if (up - proven < share * up) {
-      release(suspicion, `${String(proven)} of ${String(up)} VIPs pass`);
+      release(suspicion, `${String(proven)} of ${String(up)} VIPs pass`, true);
       return;
     }
   }
@@ -268,7 +269,11 @@ function releaseIfReachable(suspicion: Suspicion): void {
   release(suspicion, `${String(answered)} of ${String(all)} VIPs respond with an error, so the network works`);
 }
 
-function release(suspicion: Suspicion, why: string): void {
+/**
+ * Ends the freeze. `hasReturned`: the network works again, so VIPs that fail from now on fail anew; if they do so
+ * together, it is out once more.
+ */
+function release(suspicion: Suspicion, why: string, hasReturned = false): void {
   const { alarm, checks, options, timers } = suspicion;
   if (alarm === undefined) return;
   suspicion.alarm = undefined;
@@ -280,6 +285,7 @@ function release(suspicion: Suspicion, why: string): void {
     const { witness, state } = check;
     if (witness.failing === undefined || state.probed === PROBED.DOWN) continue;
     witness.believeFromMs = nowMs;
+    if (hasReturned) witness.failing = undefined;
     options.doubt(check);
     // The others are probed at their place in the interval.
     if ((asked += 1) <= MAX_ASKED_AGAIN) options.hasten(check);

@@ -312,8 +312,11 @@ test('the commands, and adopt: the file gets the dynamic records, and the journa
   expect(text).toContain('# both halls');
   expect(text).toContain('ns.sub: { ttl: 60, A: 192.0.2.61 }');
   await vi.waitFor(() => { expect(readFileSync(journal, 'utf8')).toContain('forgotten'); }, PATIENCE_MS); // prettier-ignore
-  const after = (await api('GET', '?zone=example.com')).body as unknown as { records: { source: string }[] };
-  expect(after.records.filter(({ source }) => source === 'dynamic')).toEqual([]);
+  type Listed = { readonly records: readonly { readonly source: string }[] };
+  const listed = async (): Promise<Listed> => (await api('GET', '?zone=example.com')).body as unknown as Listed;
+  // The journal is written before it is forgotten.
+  await vi.waitFor(async () => { expect((await listed()).records.filter(({ source }) => source === 'dynamic')).toEqual([]); }, PATIENCE_MS); // prettier-ignore
+  const after = await listed();
   const sorted = (of: unknown): string[] => (of as typeof after).records.filter(({ source }) => source !== 'server').map((each) => JSON.stringify({ ...each, source: 0, replaces_file: 0 })).toSorted(); // prettier-ignore
   expect(sorted(after)).toEqual(sorted(before).filter((each) => !each.includes('"ttl":null')));
   expect(await pharos('records', 'adopt', 'example.com')).toBe('0 example.com has no dynamic records to adopt.\n');

@@ -41,7 +41,8 @@ function room(firstShare = 0.7) {
   const down = new Set<string>();
   /** Of those, the ones that say so themselves. */
   const refusing = new Set<string>();
-  const network = { silent: false };
+  /** `reached`: hosts that respond even while it is silent. */
+  const network = { silent: false, reached: new Set<string>() };
   const health = startHealth({
     stateDir,
     clock,
@@ -51,7 +52,7 @@ function room(firstShare = 0.7) {
     alarms,
     probe: async ({ host }, { timeoutMs }, signal) => {
       probed.push(host);
-      if (!network.silent)
+      if (!network.silent || network.reached.has(host))
         return {
           passed: !down.has(host),
           reason: down.has(host) ? 'failed' : 'fine',
@@ -264,6 +265,20 @@ describe('while states are frozen', () => {
     expect(await until(() => !alarmed(), INTERVAL_MS + 2000)).toBeLessThanOrEqual(INTERVAL_MS + 2000);
     await clock.advance(20_000);
     expect([states(), events.filter(({ to }) => to === 'down')]).toEqual(['UUUUU', []]);
+  });
+
+  test('the network returns for one VIP and fails again before the others are probed once more: all are up', async () => {
+    const { clock, configure, network, states, alarmed, until } = room();
+    configure(vips(3));
+    await clock.advance(INTERVAL_MS);
+    network.silent = true;
+    await until(alarmed, 20_000);
+    network.reached.add(hostOf(0));
+    await until(() => !alarmed(), 2 * INTERVAL_MS);
+    network.reached.clear();
+    await until(alarmed, 20_000);
+    await clock.advance(20_000);
+    expect(states()).toBe('UUU');
   });
 
   test('a new VIP that fails is unknown, and so available, until the alarm is over', async () => {
