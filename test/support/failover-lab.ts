@@ -121,31 +121,27 @@ async function openNamespace() {
     const input = names.map((each) => `link set ${each} ${state}\n`).join('');
     execFileSync('ip', [...where, '-batch', '-'], { input, stdio: 'pipe' });
   };
+  const linkOf = (here: readonly string[], there: readonly string[]): Link => ({
+    ...{ down: () => { setAll('down', there, '-n', name); }, up: () => { setAll('up', there, '-n', name); } }, // prettier-ignore
+    ...{ hereDown: () => { setAll('down', here); }, hereUp: () => { setAll('up', here); } }, // prettier-ignore
+  });
   return {
     name,
     remove,
-    all: {
-      ...{ down: () => { setAll('down', farLinks, '-n', name); }, up: () => { setAll('up', farLinks, '-n', name); } }, // prettier-ignore
-      ...{ hereDown: () => { setAll('down', links); }, hereUp: () => { setAll('up', links); } }, // prettier-ignore
-    },
+    all: linkOf(links, farLinks),
     addLink(index: number) {
       const [here, there] = [`pl${process.pid % 100_000}x${index}`, `far${index}`];
       const network = `198.19.${lab * 4 + index}`;
       const [own, address] = [`${network}.1`, `${network}.2`];
-      const near = (state: string): void => { ip('link', 'set', here, state); }; // prettier-ignore
-      const far = (state: string): void => { ip('-n', name, 'link', 'set', there, state); }; // prettier-ignore
+      const link = linkOf([here], [there]);
       ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name);
       links.push(here);
       farLinks.push(there);
       ip('addr', 'add', `${own}/30`, 'dev', here);
-      near('up');
+      link.hereUp();
       ip('-n', name, 'addr', 'add', `${address}/30`, 'dev', there);
-      far('up');
-      return {
-        address,
-        ...{ down: () => { far('down'); }, up: () => { far('up'); } }, // prettier-ignore
-        ...{ hereDown: () => { near('down'); }, hereUp: () => { near('up'); } }, // prettier-ignore
-      };
+      link.up();
+      return { address, ...link };
     },
   };
 }

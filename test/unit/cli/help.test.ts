@@ -17,7 +17,7 @@ function outputOf(command: string, ...args: string[]): string {
   return stdout;
 }
 
-/** What Node.js prints, in a process of its own. */
+/** What a new process of Node.js prints. */
 function printed(...args: string[]): string {
   return outputOf(process.execPath, `${ROOT}cli/main.ts`, ...args);
 }
