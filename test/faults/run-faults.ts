@@ -164,12 +164,12 @@ async function tryStart(bench: Bench, fault: Fault): Promise<{ hit: boolean; out
   if (ended) {
     if (ended.code === 0) throw new Error('it ended with 0 without serving');
     // Node.js ends itself if it cannot create its own first threads: the service manager starts it again.
-    const isAbort = fault.call === 'thread' && (ended.code === null || ended.code > 128);
+    const isAbort = fault.call === 'thread' && (typeof ended.code === 'string' || ended.code > 128);
     if (isAbort) {
       await ensureServer(bench);
       return { hit, outcome: `Node.js ended itself: ${ended.stderr.trim().split('\n')[0] ?? ''}` };
     }
-    if (ended.code === null) throw new Error(`a signal ended it: ${ended.stderr.slice(-400)}`);
+    if (typeof ended.code === 'string') throw new Error(`${ended.code} ended it: ${ended.stderr.slice(-400)}`);
     if (/\n\s+at .*[:(]\d+/.test(ended.stderr)) throw new Error(`a stack trace: ${ended.stderr.slice(-600)}`);
     if (ended.stderr.trim() === '' && ended.stdout.trim() === '')
       throw new Error(`it ended with ${ended.code} without a word`);

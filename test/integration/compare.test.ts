@@ -6,7 +6,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { folderOf, NO_GEOGRAPHY, type Files } from '../support/pharos.ts';
-import { has, run } from '../support/process.ts';
+import { has, run, type Finished } from '../support/process.ts';
 import { runDaemon, runNsd, runPharos, type Running } from '../support/run.ts';
 
 const ZONE = `zone: example.com
@@ -60,7 +60,7 @@ type Document = {
 async function compare(
   servers: readonly Running[],
   ...args: string[]
-): Promise<{ code: number | null; document: Document }> {
+): Promise<Pick<Finished, 'code'> & { readonly document: Document }> {
   const addresses = servers.flatMap((server) => ['--server', addressOf(server)]);
   const { code, stdout, stderr } = await run([
     'compare',

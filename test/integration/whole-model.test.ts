@@ -178,7 +178,8 @@ function randomOperation(dice: Dice, run: Run): Operation {
         const old = run.server;
         const next = start(['serve', '--takeover'], { cwd: folder });
         await next.until(/the previous server has stopped/);
-        expect((await old.finished).code).toBe(0);
+        const { code, stdout, stderr } = await old.finished;
+        expect(code, `${stdout.slice(-4000)}${stderr}`).toBe(0);
         run.server = { ...next, port: old.port, api: old.api };
       };
       return { name: kind, after: told, pauses: false, carryOut };

@@ -16,7 +16,12 @@ export function has(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 }
 
-export type Finished = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+export type Finished = {
+  /** The exit code, or the signal that ended it. */
+  readonly code: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+};
 
 export type Running = {
   readonly child: ChildProcess;
@@ -25,7 +30,7 @@ export type Running = {
   readonly stderr: () => string;
   /** Resolves to the match as soon as stdout has one; throws if the process ends without one, or after `ms`. */
   readonly until: (pattern: RegExp, ms?: number) => Promise<RegExpExecArray>;
-  /** Resolves when it has ended; `code` is null after a signal. */
+  /** Resolves when it has ended. */
   readonly finished: Promise<Finished>;
   /** SIGTERM, or another; resolves when it has ended. */
   readonly stop: (signal?: NodeJS.Signals) => Promise<Finished>;
@@ -57,9 +62,10 @@ export function start(args: readonly string[], { cwd, env, command = PHAROS }: S
   let ended = false;
   const finished = new Promise<Finished>((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code) => {
+    child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
       ended = true;
-      resolve({ code, stdout, stderr });
+      // Node.js gives one of the two.
+      resolve({ code: (code ?? signal) as number | NodeJS.Signals, stdout, stderr });
       wake();
     });
   });
