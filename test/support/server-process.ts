@@ -67,7 +67,9 @@ export async function startServer(
   const startedAt = performance.now();
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   const kill = (): void => {
-    for (const pid of processTree(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
+    // Without a process there is no number, and 0 would mean every process of this group.
+    if (child.pid === undefined) return;
+    for (const pid of processTree(child.pid)) process.kill(pid, 'SIGKILL');
   };
   // However this process ends, the server must not outlive it.
   process.once('exit', kill);
