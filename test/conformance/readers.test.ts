@@ -93,7 +93,7 @@ describe.each(READERS)('$program', ({ program, args, atOnce, complaint, except =
       const shown = [...text.matchAll(/^(\S+)\s+300\s+IN\s/gm)].map(([, name]) => name);
       const missing = some.filter(({ name }) => !shown.includes(name));
       if (code !== 0 || shown.length < some.length || missing.length > 0 || complaint.test(text)) {
-        complaints.push(`${missing.map(({ mnemonic }) => mnemonic).join(' ')} (${code ?? 'a signal'}): ${text}`);
+        complaints.push(`${missing.map(({ mnemonic }) => mnemonic).join(' ')} (${code}): ${text}`);
       }
     }
     expect(complaints.join('\n')).toBe('');
