@@ -36,7 +36,7 @@ async function costOf(args: readonly string[], cwd: string): Promise<Cost> {
   child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more));
   let most = 0;
   const poll = setInterval(() => {
-    for (const pid of processTree(child.pid ?? 0)) most = Math.max(most, peakMb(pid));
+    for (const pid of processTree(child.pid)) most = Math.max(most, peakMb(pid));
   }, POLL_MS);
   const [code] = (await once(child, 'close')) as [number | null];
   clearInterval(poll);

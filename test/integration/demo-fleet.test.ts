@@ -94,7 +94,7 @@ describe.skipIf(!isPossible)('the demo of a fleet', () => {
   });
 
   test('ends all of its processes, and leaves nothing behind', async () => {
-    const pids = processTree(demo.child.pid ?? 0);
+    const pids = processTree(demo.child.pid);
     // Three nodes, NATS with its guard.
     expect(pids.length).toBeGreaterThanOrEqual(6);
     expect(await demo.stop('SIGINT')).toMatchObject({ code: 0, stderr: '' });
@@ -107,7 +107,7 @@ describe.skipIf(!isPossible)('the end of the demo of a fleet', () => {
   test('a killed demo takes its processes with it', async () => {
     await using demo = start(FREE_PORTS, { env });
     await demo.until(/ends the demo/);
-    const pids = processTree(demo.child.pid ?? 0);
+    const pids = processTree(demo.child.pid);
     await demo.stop('SIGKILL');
     await endOf(pids);
   });

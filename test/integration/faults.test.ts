@@ -166,7 +166,7 @@ test.skipIf(!has('dig'))(
     try {
       {
         await using server = await serve([], { cwd: folder.path });
-        const release = limitMemory(processTree(server.child.pid ?? 0), 48 * 1024 * 1024);
+        const release = limitMemory(processTree(server.child.pid), 48 * 1024 * 1024);
         context.skip(release === undefined, 'this process may not limit memory');
         expect(await update(server.port, 'kept')).toBe(0);
         expect(await drain(server)).toBe(true);

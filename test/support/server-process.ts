@@ -67,8 +67,6 @@ export async function startServer(
   const startedAt = performance.now();
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   const kill = (): void => {
-    // Without a process there is no number, and 0 would mean every process of this group.
-    if (child.pid === undefined) return;
     for (const pid of processTree(child.pid)) process.kill(pid, 'SIGKILL');
   };
   // However this process ends, the server must not outlive it.
@@ -112,8 +110,9 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** The process and all its descendants. */
-export function processTree(pid: number): number[] {
+/** The process and all its descendants; none if `pid` is undefined, as that of a program that did not start. */
+export function processTree(pid: number | undefined): number[] {
+  if (pid === undefined) return [];
   const parents = new Map<number, number>();
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
